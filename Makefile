@@ -1,0 +1,54 @@
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test lint types suite bench kills migrate lock browser screenshots clean
+
+# The desk. With BOT_TOKEN the real one, without it the sandbox.
+run: .venv/.ready
+	@if [ -n "$$BOT_TOKEN$$BOT_TOKEN_FILE" ]; then exec .venv/bin/countersign run; else exec .venv/bin/countersign sandbox; fi
+
+test: .venv/.ready-dev browser lint types suite
+
+lint: .venv/.ready-dev
+	$(PY) -m ruff check .
+
+types: .venv/.ready-dev
+	$(PY) -m mypy
+
+suite: .venv/.ready-dev
+	$(PY) -m pytest
+
+bench: .venv/.ready-dev
+	$(PY) -m benchmarks
+
+# Two hundred SIGKILLs at random moments under load; a quarter of an hour.
+kills: .venv/.ready-dev
+	KILLS=200 $(PY) -m pytest tests/e2e/test_kills.py
+
+screenshots: .venv/.ready-dev browser
+	$(PY) -m scripts.screenshots
+
+migrate: .venv/.ready
+	.venv/bin/countersign migrate
+
+browser:
+	@sh scripts/install-browser
+
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "Setting up .venv (once, a minute or two) ..."
+	@python3 -m venv .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready requirements-dev.lock
+	@echo "Adding what the tests need ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf .venv data

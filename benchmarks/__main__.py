@@ -1,0 +1,33 @@
+"""``make bench``: what the desk promises about speed, measured in one run against stand-ins with true limits."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import broadcast, fan_out
+from benchmarks.report import Figure, table
+
+
+async def measure(cards: int, followers: int) -> list[Figure]:
+    """Every benchmark in turn; each in a folder of its own."""
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+        figures += await fan_out.run(Path(folder) / "fan_out", followers)
+        figures += await broadcast.run(Path(folder) / "broadcast", cards)
+    return figures
+
+
+def main() -> int:
+    given = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    given.add_argument("--cards", type=int, default=1_000, help="how many chats get a card")
+    given.add_argument("--followers", type=int, default=100_000, help="how many followers a signal reaches")
+    arguments = given.parse_args()
+    figures = asyncio.run(measure(arguments.cards, arguments.followers))
+    print(table(figures))
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Every sentence of the chat in one place. Short, plain, and saying what to do next."""
+
+from html import escape
+
+from models.order import OrderStatus
+from services import reasons
+from services.errors import DomainError, TierTooLow
+
+COMMANDS = {
+    "start": "Open the desk",
+    "signals": "What waits for your answer",
+    "positions": "Your open positions",
+    "accounts": "Your accounts",
+    "plan": "Your plan and when it renews",
+    "settings": "Sound, plan, volume",
+    "why": "The reasoning behind a signal",
+    "help": "How this works",
+    "privacy": "What we keep about you",
+    "terms": "The rules, and the risk",
+}
+
+WELCOME = (
+    "<b>Welcome to the desk, {name}.</b>\n"
+    "Signals arrive here as cards. Nothing trades until you tap <b>Approve</b>.\n\n"
+    "You have a paper account: {balance} of practice money. Try everything, risk nothing."
+)
+WELCOME_PLAIN = (
+    "<b>Welcome to the desk, {name}.</b>\n"
+    "Signals arrive here as cards. Nothing trades until you tap <b>Approve</b>."
+)
+WELCOME_BACK = "<b>You are signed in, {name}.</b>\nNew signals arrive here by themselves."
+HELP = (
+    "<b>How it works</b>\n"
+    "1. A provider publishes a signal; you get a card with entry, stop, targets and what it costs at the stop.\n"
+    "2. <b>Approve</b> sends exactly those terms to your account, once. <b>Reject</b> lets it pass.\n"
+    "3. No answer in time means no trade. If the terms change, you get a new card and are asked again.\n\n"
+    "{commands}"
+)
+NO_SIGNALS = "No signals wait for you. They arrive here by themselves."
+SIGNALS_HEAD = "<b>Latest signals</b>"
+SIGNAL_STATES = {"pending": "waiting for you", "approved": "approved", "rejected": "rejected", "expired": "expired",
+                 "withdrawn": "withdrawn"}
+NO_POSITIONS = "<b>{account}</b> · {equity}\nNo open positions."
+POSITIONS_STALE = "⚠️ The terminal does not answer; figures from {clock}."
+NO_ACCOUNT = "You have no account to trade on yet. /start opens a paper account."
+ACCOUNTS_HEAD = "<b>Your accounts</b>"
+SETTINGS = (
+    "<b>Settings</b>\nPlan: <b>{tier}</b>\nNew cards: <b>{notice}</b>\nVolume: <b>{sizing}</b>\n\n"
+    "/privacy says what we keep about you."
+)
+PLAN = "Plan: <b>{tier}</b>\n{status}"
+PLAN_STATES = {
+    "free": "No payments. The app shows what the other plans cover.",
+    "granted": "Active until {date}",
+    "active": "Active, renews {date}",
+    "trialing": "Trial until {date}",
+    "ends": "Ends {date}",
+    "changes": "Until {date}, then {then}",
+    "unpaid": "Payment under way",
+    "incomplete": "Payment not finished. Finish it in the app.",
+    "past_due": "⚠️ Payment failed, access until {date}. Settle it in the app.",
+    "lapsed": "⚠️ Payment failed, access has ended. Settle it in the app.",
+}
+NOTICE = {"on": "with sound", "silent": "silent"}
+NOTICE_BUTTON = {"on": "🔔 With sound", "silent": "🔕 Silent"}
+NOTICE_SET = {"on": "New cards make a sound.", "silent": "New cards arrive silently."}
+WHY_WHICH = "Which signal? Send /why with its number, for example <code>/why 12</code>. /signals lists them."
+WHY_UNKNOWN = "You have no signal of that number. /signals lists yours."
+WHY_NO_NOTE = "The provider gave no reasoning."
+PRIVACY = (
+    "<b>What we keep</b>\n"
+    "Your Telegram id and name, your answers to signals with their time and terms, your accounts and orders. "
+    "Account passwords and keys are encrypted; we never show them again.\n"
+    "We do not sell data and send none to third parties except the broker that executes your order. "
+    "To have your data deleted, write to the operator of this bot."
+)
+TERMS = (
+    "<b>The rules, and the risk</b>\n"
+    "Signals are opinions of their providers, not advice. Trading on margin can lose more than a single trade "
+    "suggests; past results say nothing of future ones. You decide on every order, and an order you approve is "
+    "yours. The paper account uses practice money and a simulated market."
+)
+UNKNOWN_COMMAND = "I do not know that. /help lists what I understand."
+ONLY_PRIVATE = "I work in private chats only. Open me directly."
+OUTDATED_BUTTON = "This button is out of date."
+FAILED = "Something went wrong on our side. Nothing was changed; please try again."
+
+APPROVED, REJECTED = "Approved. Sending the order.", "Rejected."
+APPROVED_BEFORE, REJECTED_BEFORE = "You have approved this already.", "You have rejected this already."
+
+OPEN_APP, APPROVE, REJECT = "Open app", "Approve", "Reject"
+
+OPEN_INVOICE = "Open invoice"
+# What is said when money has moved, or has to.
+MONEY = {
+    "paid": "✅ Payment received, thank you. /plan shows your plan.",
+    "action_required": "⚠️ Your bank wants you to confirm the payment. Without that your plan is not renewed.",
+    "trial_ends": "Your trial ends in a few days; then the first payment is taken. /plan lets you cancel before.",
+}
+
+# A reply for every code of services/errors; the tests see to it.
+ERRORS = {
+    "error": "This cannot be done.",
+    "unauthenticated": "Please send /start first.",
+    "invalid_init_data": "Please open the app again.",
+    "not_found": "This is not yours, or it does not exist any more.",
+    "no_account": "You have no account to trade on. Send /start to open a paper account.",
+    "invalid_request": "I could not read that.",
+    "contradictory_levels": "The levels contradict the side.",
+    "external_id_reused": "This id belongs to another signal.",
+    "signal_ended": "This signal is no longer open.",
+    "already_decided": "You have already answered this the other way.",
+    "approval_expired": "Too late: the time to answer is over. Nothing was traded.",
+    "approval_withdrawn": "The provider has withdrawn this signal. Nothing was traded.",
+    "terms_changed": "The terms have changed. Please look at the new card.",
+    "tier_too_low": "Your plan covers the paper account only.",
+    "unavailable": "A part of the desk is not reachable. Nothing was changed; try again in a moment.",
+    "idempotency_key_required": "I could not read that.",
+    "idempotency_key_reused": "I could not read that.",
+    "in_progress": "This is being done already. Please wait a moment.",
+    "outcome_unknown": "The payment provider has not answered yet. Please try again in a moment.",
+    "payment_refused": "The payment was refused. Please check your card.",
+    "already_subscribed": "You have a plan already. Change it instead.",
+    "no_subscription": "You have no paid plan.",
+    "billing_unavailable": "Plans cannot be bought here.",
+    "invalid_signature": "I could not read that.",
+    "rate_limited": "Too fast. Please wait a moment.",
+}
+
+# Why an order was not sent, or how it ended.
+REASONS = reasons.WORDS
+
+ORDER_STATES = {
+    OrderStatus.QUEUED: "sending the order", OrderStatus.LEASED: "sending the order",
+    OrderStatus.SENT: "sending the order", OrderStatus.UNKNOWN: "asking the broker what became of the order",
+}
+
+
+def error(of: DomainError) -> str:
+    """The reply for an error of the desk."""
+    if isinstance(of, TierTooLow):
+        return f"Your plan covers the paper account only. Trading live needs the {of.needed.capitalize()} plan."
+    return ERRORS.get(of.code, ERRORS["error"])
+
+
+def reason(code: str | None, detail: str | None = None) -> str:
+    """Why, in words; an unknown code is never shown raw."""
+    if code == "rejected_by_terminal" and detail:
+        return f"the broker refused it ({escape(detail)})"
+    return REASONS.get(code or "", "it could not be executed")

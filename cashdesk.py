@@ -1,0 +1,84 @@
+"""Where money comes in: builds the payment provider and the loops that follow what it says."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from config import Settings
+from services import billing, stripe_inbox
+from services.billing import Cashier
+from services.desk import Desk
+from services.payments.protocol import Money, OutcomeUnknown, PaymentError
+from services.payments.stripe_provider import StripePayments
+from services.stripe_inbox import StripeInbox
+from services.subscriptions import Rules
+from services.tiers import Catalogue
+
+LOOK_SECONDS = 2.0
+FINISH_EVERY_SECONDS = 15.0
+RECONCILE_EVERY_SECONDS = 3_600.0
+FIRST_LOOK_BACK, LOOK_BACK = timedelta(days=7), timedelta(hours=3)
+
+
+def open_cashier(stack: AsyncExitStack, settings: Settings, desk: Desk) -> Cashier | None:
+    """The cashier with its loops; None where no payment provider is configured."""
+    if settings.stripe_secret_key is None:
+        return None
+    facts = settings.facts.billing
+    payments = _payments(settings, desk.catalogue)
+    stack.push_async_callback(payments.close)
+    rules = Rules(desk.catalogue, timedelta(hours=facts.renewal_lag_hours), timedelta(days=facts.grace_days))
+    cashier = Cashier(desk.database, payments, rules, settings.public_url, facts.trial_days)
+    inbox = StripeInbox(cashier, payments, desk.replica, desk.wakes.outbox)
+    desk.supervisor.start("stripe_inbox", partial(_drain, desk, inbox))
+    desk.supervisor.start("operations", partial(_finish_operations, desk, cashier))
+    desk.supervisor.start("stripe_reconciler", partial(_reconcile, desk, cashier, payments))
+    return cashier
+
+
+async def set_up(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
+    """Create or check the prices at Stripe; what was done for each tier. PaymentError, OutcomeUnknown."""
+    assert settings.stripe_secret_key is not None
+    payments = _payments(settings, catalogue)
+    try:
+        return {tier.name: "made" if await payments.ensure_price(tier.name, Money(tier.amount_minor, "usd"))
+                else "as it should be" for tier in catalogue if tier.rank}
+    finally:
+        await payments.close()
+
+
+def _payments(settings: Settings, catalogue: Catalogue) -> StripePayments:
+    assert settings.stripe_secret_key is not None
+    return StripePayments(settings.stripe_secret_key.get_secret_value(),
+                          {tier.name: tier.lookup_key for tier in catalogue if tier.rank},
+                          api_base=settings.stripe_api_base)
+
+
+async def _drain(desk: Desk, inbox: StripeInbox) -> None:
+    while not desk.supervisor.stopping.is_set():
+        if not await inbox.drain(datetime.now(UTC)):
+            await desk.wakes.payments.wait(LOOK_SECONDS)
+
+
+async def _finish_operations(desk: Desk, cashier: Cashier) -> None:
+    while not desk.supervisor.stopping.is_set():
+        await billing.finish_abandoned(cashier, datetime.now(UTC))
+        await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
+
+
+async def _reconcile(desk: Desk, cashier: Cashier, payments: StripePayments) -> None:
+    """Ask Stripe for events that never reached us: at start a week back, then every hour."""
+    back = FIRST_LOOK_BACK
+    while not desk.supervisor.stopping.is_set():
+        now = datetime.now(UTC)
+        try:
+            async with asyncio.timeout(RECONCILE_EVERY_SECONDS):
+                found = await stripe_inbox.missed(payments, cashier, now - back, now)
+        except (OutcomeUnknown, PaymentError):
+            await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
+            continue
+        if found:
+            desk.wakes.payments.set()
+        back = LOOK_BACK
+        await desk.supervisor.sleep(RECONCILE_EVERY_SECONDS)

@@ -1,0 +1,55 @@
+"""Trading accounts of users."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+from models.columns import BigKey, UtcInstant
+
+
+class Route(StrEnum):
+    """How an account is reached."""
+
+    PAPER = "paper"
+    DEVICE = "device"
+    TERMINAL = "terminal"
+
+
+class AccountStatus(StrEnum):
+    VERIFIED = "verified"
+    PENDING = "pending"
+    BROKEN = "broken"
+
+
+class Account(Base):
+    """A linked account. At most one primary per user and one live link per broker account: the indexes say so."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        Index("uq_accounts_primary", "user_id", unique=True,
+              sqlite_where=text("is_primary AND unlinked_at IS NULL"),
+              postgresql_where=text("is_primary AND unlinked_at IS NULL")),
+        Index("uq_accounts_login", "server", "login", unique=True,
+              sqlite_where=text("status = 'verified' AND unlinked_at IS NULL"),
+              postgresql_where=text("status = 'verified' AND unlinked_at IS NULL")),
+        Index(None, "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    route: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str] = mapped_column(String(64))
+    login: Mapped[str] = mapped_column(String(32))
+    server: Mapped[str] = mapped_column(String(64))
+    broker: Mapped[str] = mapped_column(String(64))
+    currency: Mapped[str] = mapped_column(String(8))
+    sizing: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16))
+    is_primary: Mapped[bool] = mapped_column(Boolean)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    created_at: Mapped[datetime] = mapped_column(UtcInstant)
+    unlinked_at: Mapped[datetime | None] = mapped_column(UtcInstant)

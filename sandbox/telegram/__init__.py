@@ -1,0 +1,1 @@
+"""Telegram's Bot API, standing in: its methods, limits, wording and delivery, over HTTP."""

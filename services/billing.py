@@ -1,0 +1,219 @@
+"""Buying, changing and ending a plan: each act is an operation, asked of the provider under its own key.
+
+Nothing here holds a transaction while the provider is asked. An act whose outcome is unknown stays open and is
+asked again with the same key, by the next request or by the loop that finishes abandoned operations.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from models.billing import Operation, OperationState
+from models.database import Database
+from services import operations, subscriptions, users
+from services.errors import (
+    AlreadySubscribed,
+    BillingUnavailable,
+    DomainError,
+    InvalidRequest,
+    NoSubscription,
+    OutcomeUnknown,
+    PaymentRefused,
+)
+from services.payments import protocol
+from services.payments.protocol import PaymentError, Payments
+from services.subscriptions import Rules
+
+log = structlog.get_logger(__name__)
+
+KINDS = ("checkout", "portal", "change_plan", "cancel", "resume")
+
+
+@dataclass(frozen=True, slots=True)
+class Cashier:
+    """What billing needs besides the rows. ``home`` is the address the payment pages lead back to."""
+
+    database: Database
+    payments: Payments
+    rules: Rules
+    home: str
+    trial_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the one who asked is told: ``status`` as in HTTP."""
+
+    status: int
+    body: dict[str, Any]
+
+
+async def carry_out(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    """Do what the operation says, as often as it is called to the same effect.
+
+    PaymentRefused when the provider will not, OutcomeUnknown when nobody can say.
+    """
+    act = ACTS[operation.kind]
+    try:
+        result = await act(cashier, operation, now)
+    except protocol.OutcomeUnknown as error:
+        await _close(cashier, operation, OperationState.UNKNOWN, now)
+        raise OutcomeUnknown from error
+    except PaymentError as error:
+        await _close(cashier, operation, OperationState.FAILED, now)
+        if error.code == "price_missing":
+            log.error("price_missing", detail=error.detail)
+            raise BillingUnavailable from error
+        raise PaymentRefused(error.code, error.detail) from error
+    except (AlreadySubscribed, InvalidRequest, NoSubscription):
+        await _close(cashier, operation, OperationState.FAILED, now)
+        raise
+    await _close(cashier, operation, OperationState.DONE, now)
+    return result
+
+
+async def _close(cashier: Cashier, operation: Operation, state: OperationState, now: datetime) -> None:
+    async with cashier.database.writing() as session:
+        await operations.close(session, operation.id, state, now)
+
+
+async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    """A page to pay on. Whatever page the user had open before is closed first, so that only one can be paid."""
+    tier = _paid_tier(cashier, operation)
+    async with cashier.database.reading() as session:
+        known = await subscriptions.current(session, operation.user_id)
+        former = await operations.last_object(session, operation.user_id, "checkout")
+        had_trial = await subscriptions.had_trial(session, operation.user_id)
+    if known is not None and known.status != "incomplete":
+        raise AlreadySubscribed
+    customer_id = await _customer(cashier, operation.user_id, now)
+    if former is not None and former != operation.provider_object_id:
+        await cashier.payments.expire_checkout(former)
+    session_id, url = await cashier.payments.checkout(
+        customer_id, operation.user_id, tier, trial_days=0 if had_trial else cashier.trial_days,
+        success_url=f"{cashier.home}/app/billing?paid=1", cancel_url=f"{cashier.home}/app/billing",
+        key=f"op_{operation.id}:checkout")
+    async with cashier.database.writing() as session:
+        await operations.remember_object(session, operation.id, session_id, now)
+    return Result(201, {"url": url})
+
+
+async def _portal(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    customer_id = await _customer(cashier, operation.user_id, now)
+    url = await cashier.payments.portal(customer_id, f"{cashier.home}/app/billing", key=f"op_{operation.id}:portal")
+    return Result(201, {"url": url})
+
+
+async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    """Up: now, the difference paid first. Down: at the end of the period, nothing is paid back."""
+    wanted, row = _paid_tier(cashier, operation), await _subscription(cashier, operation.user_id)
+    catalogue = cashier.rules.catalogue
+    async with cashier.database.reading() as session:
+        paid = await subscriptions.paid_rank(session, row.provider_subscription_id, now)
+    target = catalogue.named(wanted)
+    assert target is not None
+    if wanted == row.tier:
+        return Result(200, {"tier": wanted, "takes_effect": "now"})
+    if target.rank > paid:
+        await cashier.payments.upgrade(row.provider_subscription_id, wanted, operation.created_at,
+                                       key=f"op_{operation.id}:change")
+    else:
+        await cashier.payments.set_tier_next_period(row.provider_subscription_id, wanted,
+                                                    key=f"op_{operation.id}:change")
+    told = await _refresh(cashier, row.provider_subscription_id, now)
+    if target.rank <= paid:
+        return Result(200, {"tier": wanted, "takes_effect": "period_end"})
+    # The provider changes the plan only when the difference is paid; the bank may want to be asked first.
+    return Result(200, {"tier": wanted, "takes_effect": "now" if told == wanted else "when_paid"})
+
+
+def _set_cancel(cancel: bool) -> Callable[[Cashier, Operation, datetime], Awaitable[Result]]:
+    async def act(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+        row = await _subscription(cashier, operation.user_id)
+        state = await cashier.payments.cancel_at_period_end(row.provider_subscription_id, cancel,
+                                                            key=f"op_{operation.id}:{operation.kind}")
+        async with cashier.database.writing() as session:
+            await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
+        return Result(200, {"cancel_at_period_end": cancel})
+
+    return act
+
+
+ACTS: dict[str, Callable[[Cashier, Operation, datetime], Awaitable[Result]]] = {
+    "checkout": _checkout, "portal": _portal, "change_plan": _change_plan, "cancel": _set_cancel(True),
+    "resume": _set_cancel(False),
+}
+
+
+def _paid_tier(cashier: Cashier, operation: Operation) -> str:
+    tier = cashier.rules.catalogue.named(str(operation.arguments.get("tier")))
+    if tier is None or tier.rank == 0:
+        raise InvalidRequest("This is not a plan that can be bought.")
+    return tier.name
+
+
+async def _customer(cashier: Cashier, user_id: int, now: datetime) -> str:
+    """The user's customer id, made once: the key is the same for every operation of theirs."""
+    name = cashier.payments.name
+    async with cashier.database.reading() as session:
+        known = await subscriptions.customer_of(session, user_id, name)
+        user = await users.by_id(session, user_id)
+    if known is not None:
+        return known
+    made = await cashier.payments.ensure_customer(user_id, user.telegram_id, key=f"cust_{user_id}")
+    async with cashier.database.writing() as session:
+        await subscriptions.remember_customer(session, user_id, name, made, now)
+    return made
+
+
+async def _subscription(cashier: Cashier, user_id: int) -> Any:
+    async with cashier.database.reading() as session:
+        row = await subscriptions.current(session, user_id)
+    if row is None or row.provider != cashier.payments.name:
+        raise NoSubscription
+    return row
+
+
+async def _refresh(cashier: Cashier, subscription_id: str, now: datetime) -> str | None:
+    """Bring the subscription to what the provider says; returns the tier it is at."""
+    state = await cashier.payments.subscription(subscription_id)
+    async with cashier.database.writing() as session:
+        await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
+    return state.tier
+
+
+KEYS_LAST = timedelta(hours=23)
+ABANDONED_AFTER = timedelta(seconds=60)
+AT_ONCE = 20
+
+
+async def finish_abandoned(cashier: Cashier, now: datetime) -> int:
+    """Finish what a crash or an outage left open, under the same keys; returns how many operations were open.
+
+    The provider forgets keys after a day: what is older is not asked again but looked at.
+    """
+    async with cashier.database.reading() as session:
+        found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE)
+    for operation in found:
+        try:
+            if now - operation.created_at > KEYS_LAST:
+                await _look(cashier, operation, now)
+            else:
+                await carry_out(cashier, operation, now)
+        except DomainError as error:
+            log.info("operation_finished", operation_id=operation.id, kind=operation.kind, code=error.code)
+        except protocol.OutcomeUnknown:
+            log.warning("operation_still_unknown", operation_id=operation.id, kind=operation.kind)
+    return len(found)
+
+
+async def _look(cashier: Cashier, operation: Operation, now: datetime) -> None:
+    """Bring the user's subscription to what the provider says; whatever the operation did is in there."""
+    async with cashier.database.reading() as session:
+        row = await subscriptions.current(session, operation.user_id)
+    if row is not None and row.provider == cashier.payments.name:
+        await _refresh(cashier, row.provider_subscription_id, now)
+    await _close(cashier, operation, OperationState.FAILED, now)

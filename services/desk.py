@@ -1,0 +1,59 @@
+"""What both doors stand on: the database, Redis, the terminals, the rules, and who to wake after a commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from redis.asyncio import Redis
+
+from models.database import Database
+from runtime.metrics import Metrics
+from runtime.supervision import Supervisor, Wake
+from services import approvals, execution
+from services.auth import Tokens
+from services.positions import Reader
+from services.tiers import Catalogue
+from services.vault import Vault
+from terminal.protocol import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Wakes:
+    """Set one after the commit that gave its loop something to do; the loops also look by themselves."""
+
+    inbox: Wake = field(default_factory=Wake)
+    outbox: Wake = field(default_factory=Wake)
+    fan_out: Wake = field(default_factory=Wake)
+    orders: Wake = field(default_factory=Wake)
+    payments: Wake = field(default_factory=Wake)
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarding:
+    """What a new user gets."""
+
+    auto_follow: bool
+    open_paper: bool
+    paper_currency: str
+    paper_deposit: Decimal
+    admin_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Handed to both doors and to the background loops."""
+
+    database: Database
+    redis: Redis
+    vault: Vault
+    tokens: Tokens
+    catalogue: Catalogue
+    gateways: Mapping[str, Gateway]
+    positions: Reader
+    approval_rules: approvals.Rules
+    execution_rules: execution.Rules
+    onboarding: Onboarding
+    wakes: Wakes
+    metrics: Metrics
+    supervisor: Supervisor
+    replica: str

@@ -1,0 +1,58 @@
+"""Grants of tiers from money: one row for each paid period, trial or grace, whatever order the news come in."""
+
+from datetime import datetime
+
+from sqlalchemy import case, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.grant import Grant
+from services import audit
+from services.tiers import Tier
+from services.upsert import insert
+
+
+async def entitle(session: AsyncSession, tier: Tier, user_id: int, *, source: str, source_id: str,
+                  subscription_id: str, invoice_id: str | None, starts_at: datetime, ends_at: datetime,
+                  now: datetime) -> None:
+    """Say that this period is covered; told again, only its end and its invoice are brought up to date."""
+    statement = insert(session, Grant).values(
+        user_id=user_id, tier=tier.name, rank=tier.rank, source=source, source_id=source_id,
+        subscription_id=subscription_id, invoice_id=invoice_id, starts_at=starts_at, ends_at=ends_at, created_at=now)
+    excluded = statement.excluded
+    await session.execute(statement.on_conflict_do_update(
+        index_elements=["source", "source_id"],
+        set_={"ends_at": excluded.ends_at, "invoice_id": excluded.invoice_id}))
+
+
+async def cover(session: AsyncSession, user_id: int, rank: int, now: datetime) -> Grant | None:
+    """The grant of this rank that is in force and ends last; None for a rank nobody granted."""
+    return await session.scalar(
+        select(Grant).where(Grant.user_id == user_id, Grant.rank == rank, Grant.revoked_at.is_(None),
+                            Grant.starts_at <= now, Grant.ends_at > now)
+        .order_by(Grant.ends_at.desc(), Grant.id).limit(1))
+
+
+async def end(session: AsyncSession, subscription_id: str, at: datetime) -> None:
+    """The subscription is over: nothing of it reaches beyond ``at``."""
+    await session.execute(update(Grant).where(Grant.subscription_id == subscription_id, Grant.ends_at > at)
+                          .values(ends_at=case((Grant.starts_at > at, Grant.starts_at), else_=at)))
+
+
+async def revoke(session: AsyncSession, invoice_id: str, reason: str, now: datetime) -> int:
+    """Take back what this invoice paid for; returns how many grants that were."""
+    rows = (await session.execute(
+        update(Grant).where(Grant.invoice_id == invoice_id, Grant.revoked_at.is_(None))
+        .values(revoked_at=now, reason=reason).returning(Grant.id, Grant.user_id))).all()
+    for row in rows:
+        audit.record(session, now, "tier_revoked", "grant", row.id, user_id=row.user_id, reason=reason)
+    return len(rows)
+
+
+async def restore(session: AsyncSession, invoice_id: str, reason: str, now: datetime) -> int:
+    """Give back what was revoked for this reason and no other."""
+    rows = (await session.execute(
+        update(Grant).where(Grant.invoice_id == invoice_id, Grant.reason == reason)
+        .values(revoked_at=None, reason=None).returning(Grant.id, Grant.user_id))).all()
+    for row in rows:
+        audit.record(session, now, "tier_restored", "grant", row.id, user_id=row.user_id, reason=reason)
+    return len(rows)

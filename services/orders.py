@@ -1,0 +1,202 @@
+"""Orders: the intent is written first, then executed at most once, then what became of it is recorded.
+
+queued -> leased -> sent -> placed | filled | rejected | unknown; placed -> filled | expired; filled ->
+closed. ``sent`` is committed before the terminal hears of the order, so a crash leaves ``sent``, which is
+reconciled and never sent blindly again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.account import Account
+from models.order import DealCursor, Order, OrderStatus
+from models.signal import Terms
+from models.user import User
+from services import outbox, terms
+from services.upsert import insert
+from terminal.protocol import Deal, DealEntry, DealReason, OrderRequest, OrderType, ResultStatus, Side, TradeResult
+
+# A magic is our product's tag above 48 bits of order number: below 2**53, so every JSON reader keeps it exact.
+MAGIC_TAG = 1 << 48
+OPEN_STATES = (OrderStatus.QUEUED, OrderStatus.LEASED, OrderStatus.SENT, OrderStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An order under lease with the account it is for."""
+
+    order: Order
+    account: Account
+
+
+def intend(row: Terms, approval_id: int, user_id: int, account_id: int, signal_expires_at: datetime,
+           execute_within: timedelta, now: datetime) -> Order:
+    """The intent to trade these terms, to be added in the transaction of the decision.
+
+    A market order must be executed soon or not at all; a resting order is good until the signal expires.
+    """
+    levels = terms.of(row)
+    expires_at = now + execute_within if row.order_type == OrderType.MARKET else signal_expires_at
+    return Order(
+        approval_id=approval_id, user_id=user_id, account_id=account_id, terms_id=row.id, status=OrderStatus.QUEUED,
+        symbol=row.symbol, side=row.side, order_type=row.order_type, entry_price=terms.entry_edge(levels),
+        stop_loss=row.stop_loss, take_profits=list(row.take_profits), attempts=0, next_try_at=now,
+        expires_at=expires_at, created_at=now, updated_at=now)
+
+
+async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: datetime, span: timedelta,
+                limit: int) -> list[Lease]:
+    """Take orders that are due: new ones, and those whose holder has vanished or could not tell the outcome."""
+    held = (OrderStatus.LEASED, OrderStatus.SENT)
+    due = (select(Order.id).join(Account, Account.id == Order.account_id)
+           .where(Account.route.in_(routes),
+                  or_(and_(Order.status.in_([OrderStatus.QUEUED, OrderStatus.UNKNOWN]), Order.next_try_at <= now),
+                      and_(Order.status.in_(held), Order.lease_until <= now)))
+           .order_by(Order.id).limit(limit).with_for_update(skip_locked=True, of=Order))
+    ids = list(await session.scalars(due))
+    await session.execute(
+        update(Order).where(Order.id.in_(ids), Order.status.in_([OrderStatus.QUEUED, OrderStatus.LEASED]))
+        .values(status=OrderStatus.LEASED, lease_owner=owner, lease_until=now + span, updated_at=now))
+    await session.execute(
+        update(Order).where(Order.id.in_(ids), Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
+        .values(status=OrderStatus.UNKNOWN, lease_owner=owner, lease_until=now + span,
+                next_try_at=now + span, updated_at=now))
+    rows = await session.execute(
+        select(Order, Account).join(Account, Account.id == Order.account_id).where(Order.id.in_(ids))
+        .execution_options(populate_existing=True))
+    return [Lease(row.Order, row.Account) for row in rows]
+
+
+async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: Decimal, now: datetime) -> bool:
+    """Write the intent with its volume and magic before the terminal hears of it; False when the lease is lost."""
+    sent = await session.scalar(
+        update(Order).where(Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_owner == owner)
+        .values(status=OrderStatus.SENT, volume=volume, magic=magic_of(order_id), sent_at=now, updated_at=now,
+                attempts=Order.attempts + 1)
+        .returning(Order.id))
+    return sent is not None
+
+
+def magic_of(order_id: int) -> int:
+    """The number that marks this order at the trade server."""
+    return MAGIC_TAG | order_id
+
+
+def request(order: Order, volume: Decimal) -> OrderRequest:
+    """What the terminal is asked to do, the same however often it is asked."""
+    is_market = order.order_type == OrderType.MARKET
+    return OrderRequest(
+        magic=magic_of(order.id), symbol=order.symbol, side=Side(order.side), order_type=OrderType(order.order_type),
+        volume=volume, price=None if is_market else order.entry_price, stop_loss=order.stop_loss,
+        take_profits=by_distance(order), comment=f"CS{order.id}", expires_at=None if is_market else order.expires_at)
+
+
+def by_distance(order: Order) -> tuple[Decimal, ...]:
+    """The targets in the order the price would meet them."""
+    return tuple(sorted((Decimal(t) for t in order.take_profits), reverse=order.side == Side.SELL))
+
+
+async def record(session: AsyncSession, order_id: int, result: TradeResult, now: datetime) -> bool:
+    """Write what became of a sent order, once; owes the card an edit. False when it was already known."""
+    values: dict[str, Any] = {"status": OrderStatus(result.status.value), "retcode": result.retcode,
+                              "ticket": result.ticket, "error": result.error}
+    if result.status == ResultStatus.FILLED:
+        values |= {"fill_price": result.price, "volume": result.volume}
+    if result.status == ResultStatus.REJECTED:
+        values["reason"] = "rejected_by_terminal"
+    return await _finish(session, order_id, values, now)
+
+
+async def refuse(session: AsyncSession, order_id: int, status: OrderStatus, reason: str, error: str | None,
+                 now: datetime) -> bool:
+    """End an order that is not going to be sent, and say why."""
+    return await _finish(session, order_id, {"status": status, "reason": reason, "error": error}, now)
+
+
+async def _finish(session: AsyncSession, order_id: int, values: dict[str, Any], now: datetime) -> bool:
+    approval_id = await session.scalar(
+        update(Order).where(Order.id == order_id, Order.status.in_(OPEN_STATES))
+        .values(**values, lease_owner=None, lease_until=None, updated_at=now).returning(Order.approval_id))
+    if approval_id is None:
+        return False
+    await outbox.edit_cards(session, [approval_id], now)
+    return True
+
+
+async def postpone(session: AsyncSession, order_id: int, owner: str, until: datetime, error: str,
+                   now: datetime) -> None:
+    """Give an order back to be tried later: the terminal was away, nothing was sent."""
+    await session.execute(
+        update(Order).where(Order.id == order_id, Order.lease_owner == owner,
+                            Order.status.in_([OrderStatus.LEASED, OrderStatus.UNKNOWN]))
+        .values(status=case((Order.status == OrderStatus.UNKNOWN, OrderStatus.UNKNOWN.value),
+                            else_=OrderStatus.QUEUED.value),
+                next_try_at=until, error=error, lease_owner=None, lease_until=None,
+                updated_at=now))
+
+
+async def lose_sight(session: AsyncSession, order_id: int, until: datetime, error: str, now: datetime) -> None:
+    """The terminal did not say what became of the order: look again later, never send it blindly."""
+    await session.execute(
+        update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
+        .values(status=OrderStatus.UNKNOWN, next_try_at=until, error=error, lease_owner=None, lease_until=None,
+                updated_at=now))
+
+
+async def cursor_of(session: AsyncSession, route: str) -> int:
+    """The last deal of a route that has been recorded."""
+    return await session.scalar(select(DealCursor.deal_id).where(DealCursor.route == route)) or 0
+
+
+async def settle(session: AsyncSession, route: str, after: int, deals: Sequence[Deal], now: datetime) -> bool:
+    """Record the effects of deals on orders and move the cursor, together; False when another did it first."""
+    await session.execute(insert(session, DealCursor).values(route=route, deal_id=0).on_conflict_do_nothing())
+    moved = await session.scalar(
+        update(DealCursor).where(DealCursor.route == route, DealCursor.deal_id == after)
+        .values(deal_id=deals[-1].id).returning(DealCursor.deal_id))
+    if moved is None:
+        return False
+    for deal in deals:
+        await _apply(session, route, deal, now)
+    return True
+
+
+async def _apply(session: AsyncSession, route: str, deal: Deal, now: datetime) -> None:
+    order = await session.scalar(select(Order).where(Order.magic == deal.magic).with_for_update())
+    if order is None:
+        return
+    before = order.status
+    if deal.reason == DealReason.EXPIRED:
+        order.status, order.reason = OrderStatus.EXPIRED, "not_reached_in_time"
+    elif deal.reason == DealReason.REJECTED:
+        order.status, order.reason = OrderStatus.REJECTED, "not_enough_money"
+    elif deal.entry == DealEntry.IN:
+        order.status, order.ticket = OrderStatus.FILLED, deal.ticket
+        order.fill_price, order.volume = deal.price, deal.volume
+    else:
+        order.profit = (order.profit or Decimal(0)) + deal.profit + deal.swap + deal.commission
+        if deal.remaining_volume == 0:
+            order.status, order.reason = OrderStatus.CLOSED, deal.reason.value
+    order.updated_at = now
+    if deal.entry == DealEntry.OUT or order.status != before:
+        await outbox.edit_cards(session, [order.approval_id], now)
+    if deal.entry == DealEntry.OUT or before == OrderStatus.PLACED:
+        await _tell(session, route, deal, order, now)
+
+
+async def _tell(session: AsyncSession, route: str, deal: Deal, order: Order, now: datetime) -> None:
+    """Owe the user a message about what happened while they were not looking."""
+    chat_id = await session.scalar(select(User.telegram_id).where(User.id == order.user_id, User.blocked_at.is_(None)))
+    account = await session.get_one(Account, order.account_id)
+    if chat_id is not None:
+        await outbox.say(session, chat_id, f"deal:{route}:{deal.id}", {
+            "template": "deal", "symbol": deal.symbol, "side": order.side, "reason": deal.reason.value,
+            "entry": deal.entry.value, "volume": format(deal.volume, "f"), "price": format(deal.price, "f"),
+            "profit": format(deal.profit + deal.swap + deal.commission, "f"), "currency": account.currency,
+            "remaining": format(deal.remaining_volume, "f"), "account": account.label}, now)

@@ -1,0 +1,18 @@
+"""Coming back after a crash: what the process that died had taken in hand is free again.
+
+Only for a database that a single process uses; where several replicas share one, leases run out by themselves.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.message import InboxItem, OutboxItem
+from models.order import Order
+
+
+async def release_leases(session: AsyncSession, now: datetime) -> None:
+    """End every lease now. Orders keep their state: one that was sent is reconciled, never sent blindly."""
+    for table in (InboxItem, OutboxItem, Order):
+        await session.execute(update(table).where(table.lease_until > now).values(lease_until=now))

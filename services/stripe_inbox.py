@@ -1,0 +1,146 @@
+"""What follows from Stripe's events: fetched anew from Stripe, outside any transaction, then applied in one.
+
+An event only says that something may have changed. The object is fetched when its turn comes, so duplicates,
+late and reordered events end in the same rows.
+"""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.billing import LedgerKind
+from models.message import InboxState
+from runtime.supervision import Wake
+from services import grants, inbox, ledger, outbox, stripe_events, subscriptions, users
+from services.billing import Cashier
+from services.inbox import Claimed, Delivery
+from services.payments.protocol import Movement, PaymentError
+from services.payments.stripe_provider import StripePayments
+from services.stripe_events import Event
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "stripe"
+LEASE = timedelta(seconds=60)
+# About a day of tries: an outage at Stripe must not turn a payment into a dead letter.
+MAX_ATTEMPTS = 150
+AT_ONCE = 8
+TELL = "customer.subscription.trial_will_end"
+
+
+def delivery_of(event: Event, raw: bytes) -> Delivery:
+    """How the event stands in the inbox: what concerns one subscription is handled in order."""
+    return Delivery(event.id, f"stripe:{event.subject}"[:64], raw)
+
+
+class StripeInbox:
+    """Handles stored events, several subscriptions at once."""
+
+    def __init__(self, cashier: Cashier, payments: StripePayments, owner: str, outbox_wake: Wake) -> None:
+        self._cashier = cashier
+        self._payments = payments
+        self._owner = owner
+        self._outbox_wake = outbox_wake
+
+    async def drain(self, now: datetime) -> int:
+        """Handle what is due; returns how many events that were."""
+        async with self._cashier.database.reading() as session:
+            due = await inbox.next_due(session, SOURCE)
+        if due is None or due > now:
+            return 0
+        async with self._cashier.database.writing() as session:
+            claimed = await inbox.claim(session, SOURCE, self._owner, now, LEASE, AT_ONCE)
+        await asyncio.gather(*(self._handle(item, now) for item in claimed))
+        return len(claimed)
+
+    async def _handle(self, item: Claimed, now: datetime) -> None:
+        try:
+            await self._apply(item, stripe_events.parse(item.payload), now)
+        except Exception as error:
+            log.warning("event_not_applied", event_id=item.external_id, attempt=item.attempts + 1,
+                        error=type(error).__name__)
+            async with self._cashier.database.writing() as session:
+                state = await inbox.fail(session, item, self._owner, now, type(error).__name__, MAX_ATTEMPTS)
+            if state == InboxState.DEAD:
+                log.error("event_dead", event_id=item.external_id, exc_info=error)
+        else:
+            self._outbox_wake.set()
+
+    async def _apply(self, item: Claimed, event: Event, now: datetime) -> None:
+        kind, _, _ = event.type.partition(".")
+        if kind in ("invoice", "checkout", "customer") and (found := _subscription_id(event)):
+            await self._sync(item, event, found, now)
+        elif kind in ("refund", "charge") and event.object.get("object") in ("refund", "charge", "dispute"):
+            await self._move(item, event, now)
+        else:
+            async with self._cashier.database.writing() as session:
+                await inbox.finish(session, item.id, self._owner, now)
+
+    async def _sync(self, item: Claimed, event: Event, subscription_id: str, now: datetime) -> None:
+        """The subscription as it is now, and the money of a paid invoice."""
+        state = await self._payments.subscription(subscription_id)
+        movement = None
+        if event.type == "invoice.paid":
+            movement = await self._payments.charge_of(str(event.object["id"]))
+        async with self._cashier.database.writing() as session:
+            user_id = await subscriptions.sync(session, self._cashier.rules, SOURCE, state, now)
+            if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now):
+                await self._tell(session, user_id, event, "paid", now)
+            if event.type == "invoice.payment_action_required":
+                await self._tell(session, user_id, event, "action_required", now)
+            if event.type == TELL:
+                await self._tell(session, user_id, event, "trial_ends", now)
+            await inbox.finish(session, item.id, self._owner, now)
+
+    async def _tell(self, session: AsyncSession, user_id: int, event: Event, template: str, now: datetime) -> None:
+        user = await users.by_id(session, user_id)
+        url = event.object.get("hosted_invoice_url")
+        await outbox.say(session, user.telegram_id, f"stripe:{event.id}", {
+            "template": template, "url": url if isinstance(url, str) else None}, now)
+
+    async def _move(self, item: Claimed, event: Event, now: datetime) -> None:
+        """Refunds and disputes: the ledger, and what the money had bought."""
+        movements = await self._payments.movements_of(event.object)
+        async with self._cashier.database.writing() as session:
+            for movement in movements:
+                user_id = await subscriptions.user_of_customer(session, SOURCE, movement.customer_id)
+                await ledger.record(session, SOURCE, movement, user_id, now)
+                await self._consequence(session, movement, now)
+            await inbox.finish(session, item.id, self._owner, now)
+
+    async def _consequence(self, session: AsyncSession, movement: Movement, now: datetime) -> None:
+        """A full refund or a dispute takes the tier back; winning the dispute, or a failed refund, gives it back."""
+        if movement.invoice_id is None:
+            return
+        paid, returned = await ledger.totals_of(session, SOURCE, movement.invoice_id)
+        if movement.kind in (LedgerKind.REFUND, LedgerKind.REFUND_REVERSAL):
+            if paid and returned >= paid:
+                await grants.revoke(session, movement.invoice_id, "refund", now)
+            else:
+                await grants.restore(session, movement.invoice_id, "refund", now)
+        elif movement.kind == LedgerKind.DISPUTE:
+            await grants.revoke(session, movement.invoice_id, "dispute", now)
+        elif movement.kind == LedgerKind.DISPUTE_REVERSAL:
+            await grants.restore(session, movement.invoice_id, "dispute", now)
+
+
+def _subscription_id(event: Event) -> str | None:
+    found = event.object.get("id") if event.object.get("object") == "subscription" else event.subject
+    return found if isinstance(found, str) and found.startswith("sub_") else None
+
+
+async def missed(payments: StripePayments, cashier: Cashier, since: datetime, now: datetime) -> int:
+    """Store the events of a span that never reached us; returns how many."""
+    events = await payments.events_since(since)
+    deliveries = []
+    for told in events:
+        raw = json.dumps(told, default=str, separators=(",", ":")).encode()
+        try:
+            deliveries.append(delivery_of(stripe_events.parse(raw), raw))
+        except (ValueError, PaymentError):
+            log.warning("event_unreadable", event_id=str(told.get("id")))
+    async with cashier.database.writing() as session:
+        return await inbox.store(session, SOURCE, deliveries[::-1], now)

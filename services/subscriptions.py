@@ -1,0 +1,147 @@
+"""Subscriptions: brought to what their provider says now. Applying the present state twice, late or out of
+order ends in the same rows, so no event has to arrive once or in time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.billing import Customer, Subscription
+from models.grant import Grant
+from services import audit, grants
+from services.payments.protocol import SubscriptionState
+from services.tiers import Catalogue, Tier
+from services.upsert import insert
+
+LIVE = ("trialing", "active", "past_due", "incomplete")
+OVER = ("canceled", "incomplete_expired")
+WITHOUT_ACCESS = ("unpaid", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """``renewal_lag``: how long a paid period is good for beyond its end, while the next is being charged;
+    ``grace``: how long an unpaid renewal leaves the tier, from its first failure."""
+
+    catalogue: Catalogue
+    renewal_lag: timedelta
+    grace: timedelta
+
+
+class OwnerUnknown(Exception):
+    """Nobody here is known by this customer id yet; it may be said later."""
+
+
+async def sync(session: AsyncSession, rules: Rules, provider: str, state: SubscriptionState, now: datetime) -> int:
+    """Bring row and grants of a subscription to its present state; returns whose it is."""
+    user_id = await _owner(session, provider, state)
+    await remember_customer(session, user_id, provider, state.customer_id, now)
+    row = await _upsert(session, provider, state, user_id, now)
+    tier = rules.catalogue.named(row.tier)
+    if tier is not None and tier.rank > 0:
+        await _entitle(session, rules, provider, state, row, tier, now)
+    if state.status in OVER or state.status in WITHOUT_ACCESS:
+        await grants.end(session, state.id, state.ended_at or now)
+    return user_id
+
+
+async def _owner(session: AsyncSession, provider: str, state: SubscriptionState) -> int:
+    if state.user_id is not None:
+        return state.user_id
+    user_id: int | None = await session.scalar(select(Customer.user_id).where(
+        Customer.provider == provider, Customer.provider_customer_id == state.customer_id))
+    if user_id is None:
+        raise OwnerUnknown(state.id)
+    return user_id
+
+
+async def remember_customer(session: AsyncSession, user_id: int, provider: str, customer_id: str,
+                            now: datetime) -> None:
+    """One customer a user: the first one stays."""
+    statement = insert(session, Customer).values(user_id=user_id, provider=provider,
+                                                 provider_customer_id=customer_id, created_at=now)
+    await session.execute(statement.on_conflict_do_nothing())
+
+
+async def _upsert(session: AsyncSession, provider: str, state: SubscriptionState, user_id: int,
+                  now: datetime) -> Subscription:
+    statement = insert(session, Subscription).values(
+        user_id=user_id, provider=provider, provider_subscription_id=state.id, status=state.status,
+        tier=state.tier or "free", amount_minor=state.price.amount_minor, currency=state.price.currency,
+        current_period_start=state.current_period_start, current_period_end=state.current_period_end,
+        cancel_at_period_end=state.cancel_at_period_end or state.cancel_at is not None, trial_end=state.trial_end,
+        past_due_since=now if state.status == "past_due" else None, ended_at=state.ended_at, synced_at=now,
+        created_at=now)
+    told = statement.excluded
+    # What is over stays over, and a failing renewal is counted from its first failure.
+    is_over = Subscription.status.in_(OVER)
+    since: ColumnElement[datetime | None] = case(
+        (told.past_due_since.is_(None), None),
+        else_=case((Subscription.past_due_since.is_(None), told.past_due_since), else_=Subscription.past_due_since))
+    changed = {name: getattr(told, name) for name in (
+        "tier", "amount_minor", "currency", "current_period_start", "current_period_end", "cancel_at_period_end",
+        "trial_end", "ended_at", "synced_at")}
+    await session.execute(statement.on_conflict_do_update(
+        index_elements=["provider", "provider_subscription_id"],
+        set_={**changed, "status": case((is_over, Subscription.status), else_=told.status),
+              "past_due_since": since}))
+    row = (await session.execute(select(Subscription).where(
+        Subscription.provider == provider, Subscription.provider_subscription_id == state.id)
+        .with_for_update().execution_options(populate_existing=True))).scalar_one()
+    audit.record(session, now, "subscription_synced", "subscription", row.id, user_id=user_id, status=row.status,
+                 tier=row.tier)
+    return row
+
+
+async def _entitle(session: AsyncSession, rules: Rules, provider: str, state: SubscriptionState, row: Subscription,
+                   tier: Tier, now: datetime) -> None:
+    start, end = state.current_period_start, state.current_period_end
+    if state.status == "trialing" and state.trial_end is not None:
+        await grants.entitle(session, tier, row.user_id, source="trial", source_id=f"{state.id}:{tier.name}",
+                             subscription_id=state.id, invoice_id=None, starts_at=start or now,
+                             ends_at=state.trial_end, now=now)
+    if start is None or end is None:
+        return
+    period = f"{state.id}:{int(start.timestamp())}:{tier.name}"
+    if state.status == "active" and state.is_paid:
+        last = state.cancel_at or (end if state.cancel_at_period_end else end + rules.renewal_lag)
+        await grants.entitle(session, tier, row.user_id, source=provider, source_id=period, subscription_id=state.id,
+                             invoice_id=state.invoice_id, starts_at=start, ends_at=last, now=now)
+    if state.status == "past_due" and row.past_due_since is not None:
+        await grants.entitle(session, tier, row.user_id, source="grace", source_id=period, subscription_id=state.id,
+                             invoice_id=None, starts_at=row.past_due_since,
+                             ends_at=row.past_due_since + rules.grace, now=now)
+
+
+async def current(session: AsyncSession, user_id: int) -> Subscription | None:
+    """The user's subscription that is under way; the newest when there are several."""
+    return await session.scalar(
+        select(Subscription).where(Subscription.user_id == user_id, or_(
+            Subscription.status.in_(LIVE), Subscription.status.in_(WITHOUT_ACCESS)))
+        .order_by(Subscription.id.desc()).limit(1))
+
+
+async def customer_of(session: AsyncSession, user_id: int, provider: str) -> str | None:
+    """How the provider knows this user."""
+    return await session.scalar(select(Customer.provider_customer_id).where(
+        Customer.user_id == user_id, Customer.provider == provider))
+
+
+async def user_of_customer(session: AsyncSession, provider: str, customer_id: str | None) -> int | None:
+    """Whose customer id this is."""
+    return await session.scalar(select(Customer.user_id).where(
+        Customer.provider == provider, Customer.provider_customer_id == customer_id))
+
+
+async def had_trial(session: AsyncSession, user_id: int) -> bool:
+    """Whether the user has ever had a trial: there is one each."""
+    return bool(await session.scalar(select(exists().where(Grant.user_id == user_id, Grant.source == "trial"))))
+
+
+async def paid_rank(session: AsyncSession, subscription_id: str, now: datetime) -> int:
+    """The highest rank that is paid for at this moment by this subscription; 0 for none."""
+    found = await session.scalar(select(func.max(Grant.rank)).where(
+        Grant.subscription_id == subscription_id, Grant.revoked_at.is_(None), Grant.starts_at <= now,
+        Grant.ends_at > now))
+    return int(found or 0)

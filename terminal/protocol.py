@@ -1,0 +1,227 @@
+"""The fence round trading terminals: one protocol, several gateways.
+
+Prices, volumes and money are ``Decimal``; instants are aware UTC. A gateway serves every account of one
+route; each call names the account. Nothing here knows of users, approvals, chats or HTTP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+
+
+class DealEntry(StrEnum):
+    """Which way a deal moved the position."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class DealReason(StrEnum):
+    """Why a deal was made."""
+
+    SIGNAL = "signal"
+    CLIENT = "client"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    STOP_OUT = "stop_out"
+    EXPIRED = "expired"
+    """A resting order ran out of time; volume 0."""
+    REJECTED = "rejected"
+    """A resting order was reached but could not be filled; volume 0."""
+
+
+class ResultStatus(StrEnum):
+    PLACED = "placed"
+    FILLED = "filled"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """Names one trading account at one trade server."""
+
+    login: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSpec:
+    """What a broker says of a symbol. ``stops_level`` is in points; volumes are lots."""
+
+    name: str
+    description: str
+    digits: int
+    point: Decimal
+    tick_size: Decimal
+    contract_size: Decimal
+    volume_min: Decimal
+    volume_max: Decimal
+    volume_step: Decimal
+    stops_level: int
+    currency_base: str
+    currency_profit: str
+    currency_margin: str
+    calc_mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """The account's figures in its own currency. ``margin_level`` is percent, None without margin in use."""
+
+    login: str
+    server: str
+    broker: str
+    currency: str
+    leverage: int
+    margin_mode: str
+    balance: Decimal
+    equity: Decimal
+    margin: Decimal
+    free_margin: Decimal
+    margin_level: Decimal | None
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An open position. ``profit`` excludes ``swap``; both are in the account's currency."""
+
+    ticket: int
+    symbol: str
+    side: Side
+    volume: Decimal
+    entry_price: Decimal
+    current_price: Decimal
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    profit: Decimal
+    profit_points: Decimal
+    swap: Decimal
+    magic: int
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as it was countersigned. ``magic`` is the intent's number and makes sending idempotent.
+
+    ``price`` is required for limit and stop orders and is None for market orders. ``take_profits`` are in
+    the order they will be met; the gateway spreads the volume over them in whole volume steps, the earlier
+    targets first. ``expires_at`` is when a pending order is withdrawn, None for good till cancelled.
+    """
+
+    magic: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    volume: Decimal
+    price: Decimal | None
+    stop_loss: Decimal | None
+    take_profits: tuple[Decimal, ...]
+    comment: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeResult:
+    """What became of an order request. ``retcode`` is MetaTrader's; ``error`` is for people."""
+
+    status: ResultStatus
+    retcode: int
+    ticket: int | None
+    price: Decimal | None
+    volume: Decimal | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One execution. ``id`` grows; a reader that remembers the last one it saw misses nothing."""
+
+    id: int
+    login: str
+    server: str
+    ticket: int
+    magic: int
+    symbol: str
+    side: Side
+    entry: DealEntry
+    reason: DealReason
+    volume: Decimal
+    price: Decimal
+    profit: Decimal
+    swap: Decimal
+    commission: Decimal
+    remaining_volume: Decimal
+    at: datetime
+
+
+class GatewayError(Exception):
+    """A terminal could not answer. ``ambiguous``: the order may or may not have been executed."""
+
+    def __init__(self, code: str, detail: str, *, retryable: bool = False, ambiguous: bool = False) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.retryable = retryable
+        self.ambiguous = ambiguous
+
+
+class Gateway(Protocol):
+    """One route to trading terminals. Every method may raise GatewayError."""
+
+    route: str
+    resends_safely: bool
+    """Whether ``send`` with a magic the terminal already knows is certain to do nothing more."""
+
+    async def open_account(self, login: str, *, currency: str, deposit: Decimal, now: datetime) -> AccountRef:
+        """Open a practice account; opening the same login again returns the same account unchanged."""
+
+    async def account(self, ref: AccountRef) -> AccountSnapshot: ...
+
+    async def positions(self, ref: AccountRef) -> Sequence[Position]: ...
+
+    async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None: ...
+
+    async def tick(self, ref: AccountRef, symbol: str) -> Tick | None: ...
+
+    async def loss_at(self, ref: AccountRef, symbol: str, side: Side, volume: Decimal, open_price: Decimal,
+                      close_price: Decimal) -> Decimal | None:
+        """Profit (negative: loss) in the account's currency if a position moved between the two prices."""
+
+    async def send(self, ref: AccountRef, request: OrderRequest) -> TradeResult:
+        """Execute once: the same ``magic`` again returns the first result and does nothing more."""
+
+    async def close(self, ref: AccountRef, ticket: int, volume: Decimal | None = None) -> TradeResult:
+        """Close a position, or ``volume`` lots of it, at the market."""
+
+    async def find(self, ref: AccountRef, magic: int) -> TradeResult | None:
+        """What became of an earlier ``send``; None when this terminal has never seen it."""
+
+    async def deals_since(self, deal_id: int, limit: int) -> Sequence[Deal]:
+        """Deals of every account of this route after ``deal_id``, oldest first."""
+
+    async def wait_for_deal(self) -> None:
+        """Return soon after the next deal; may return early. Readers then call ``deals_since``."""

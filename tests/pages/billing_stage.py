@@ -1,0 +1,57 @@
+"""Plans as a payment provider tells them, and a provider's door that knows only invoices."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from services import subscriptions
+from services.desk import Desk
+from services.payments.protocol import Money, SubscriptionState
+from services.subscriptions import Rules
+
+DAY = timedelta(days=1)
+MONTH = 30 * DAY
+PRICES = {"premium": Money(2999, "usd"), "vip": Money(9999, "usd"), "enterprise": Money(29999, "usd")}
+
+
+def rules(desk: Desk) -> Rules:
+    return Rules(desk.catalogue, renewal_lag=DAY, grace=7 * DAY)
+
+
+async def tell(desk: Desk, user_id: int, now: datetime, tier: str = "premium", **changes: Any) -> SubscriptionState:
+    """The provider says that the user has this plan: active and paid for a month from ``now``, but for ``changes``."""
+    told = replace(SubscriptionState(
+        id=f"sub_{user_id}", customer_id=f"cus_{user_id}", user_id=user_id, status="active", tier=tier,
+        price=PRICES[tier], current_period_start=now, current_period_end=now + MONTH, cancel_at_period_end=False,
+        cancel_at=None, trial_end=None, ended_at=None, is_paid=True, invoice_id=f"in_{tier}"), **changes)
+    async with desk.database.writing() as session:
+        await subscriptions.sync(session, rules(desk), "stripe", told, now)
+    return told
+
+
+def invoice(number: int, status: str, at: datetime, **changes: Any) -> dict[str, Any]:
+    """An invoice in Stripe's shape."""
+    return {"id": f"in_{number}", "object": "invoice", "number": f"CS-{number:04}", "status": status, "total": 2999,
+            "currency": "usd", "created": int(at.timestamp()),
+            "hosted_invoice_url": f"https://pay.example/{number}",
+            "invoice_pdf": f"https://pay.example/{number}.pdf", **changes}
+
+
+class Invoices:
+    """A provider's door on which only the list of invoices can be asked for."""
+
+    def __init__(self) -> None:
+        self.listed: list[dict[str, Any]] = []
+        self.is_down = False
+
+    def app(self) -> web.Application:
+        made = web.Application()
+        made.router.add_get("/v1/invoices", self._answer)
+        return made
+
+    async def _answer(self, _request: web.Request) -> web.Response:
+        if self.is_down:
+            return web.json_response({"error": {"type": "api_error", "message": "Down."}}, status=500)
+        return web.json_response({"object": "list", "data": self.listed, "has_more": False, "url": "/v1/invoices"})

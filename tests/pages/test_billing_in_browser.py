@@ -1,0 +1,330 @@
+"""The Plan page in the browser: asks before money moves, sends each intent under one key, and waits for the plan."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Page, Request, Route, expect
+
+from config import Settings
+from services.billing import Cashier
+from services.desk import Desk
+from services.payments.stripe_provider import StripePayments
+from tests.pages import billing_stage, stage
+from tests.pages.billing_stage import MONTH, Invoices, invoice, tell
+from tests.pages.conftest import BOT
+from tests.pages.stage import ADA, DARK, LIGHT, Phone, cards, clock, cut
+from tests.pages.test_legibility import assert_legible
+from tests.running import until
+from tests.services import stage as desk_stage
+from webapp import application
+
+KEY = "sk_test_pages0123456789abcdef"
+
+
+@pytest.fixture
+def invoices() -> Invoices:
+    return Invoices()
+
+
+@pytest.fixture
+async def cashier(desk: Desk, invoices: Invoices) -> AsyncIterator[Cashier]:
+    """A cashier whose provider knows invoices and nothing else."""
+    async with stage.served(invoices.app()) as address:
+        payments = StripePayments(KEY, {}, api_base=address)
+        yield Cashier(desk.database, payments, billing_stage.rules(desk), "https://desk.example", 7)
+        await payments.close()
+
+
+@pytest.fixture
+def app(desk: Desk, settings: Settings, cashier: Cashier) -> web.Application:
+    async def ready() -> bool:
+        return True
+
+    return application.build(desk, settings, ready, cashier=cashier, bot_username=lambda: BOT)
+
+
+class Money:
+    """The money doors, answered one by one as told; the last answer is given again and again."""
+
+    def __init__(self, *answers: tuple[int, dict[str, Any]] | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    async def __call__(self, route: Route) -> None:
+        request: Request = route.request
+        self.asked.append((request.url.rsplit("/", 1)[1], request.headers["idempotency-key"],
+                           json.loads(request.post_data or "null")))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is None:
+            await route.abort()
+            return
+        kind = "application/json" if answer[0] < 400 else "application/problem+json"
+        await route.fulfill(status=answer[0], content_type=kind, body=json.dumps(answer[1]),
+                            headers={"Retry-After": "1"} if answer[0] in (409, 503) else {})
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for _, key, _ in self.asked]
+
+
+async def on_plan(phone: Phone, money: Money | None = None, path: str = "/app/billing") -> Page:
+    """The Plan page, once it is there; what it asks Telegram for is kept in ``window.told``."""
+    await phone.page.add_init_script("""window.told = [];
+        window.TelegramWebviewProxy = {postEvent: (type, data) => window.told.push([type, JSON.parse(data || 'null')])};
+    """)
+    if money is not None:
+        await phone.page.route("**/api/v1/billing/**", money)
+    page = await phone.open(path, stage.init_data(ADA))
+    await expect(page.get_by_test_id("plan-tier")).to_be_visible()
+    return page
+
+
+async def told(page: Page, kind: str) -> list[dict[str, Any]]:
+    """What Telegram has been asked for, of one kind."""
+    found: list[dict[str, Any]] = await page.evaluate(
+        "(kind) => window.told.filter(([type]) => type === kind).map(([, data]) => data)", kind)
+    return found
+
+
+async def opened(page: Page, count: int) -> list[str]:
+    """The addresses opened outside, once there are so many."""
+    async def enough() -> list[str] | None:
+        found = [str(link["url"]) for link in await told(page, "web_app_open_link")]
+        return found if len(found) >= count else None
+
+    urls: list[str] = await until(f"{count} pages opened outside", enough)
+    return urls
+
+
+async def idle(page: Page) -> None:
+    """Wait until no button is at it any more."""
+    await expect(page.locator("[data-act].busy")).to_have_count(0, timeout=20_000)
+
+
+async def answer(page: Page, button: str | None) -> dict[str, Any]:
+    """Tap a button of Telegram's popup, None to close it; returns the popup."""
+    [popup] = await until("a popup", lambda: told(page, "web_app_open_popup"))
+    await page.evaluate("""(id) => { window.told = window.told.filter(([type]) => type !== 'web_app_open_popup');
+        Telegram.WebView.receiveEvent('popup_closed', id ? {button_id: id} : {}); }""", button)
+    return popup
+
+
+async def test_the_bar_leads_to_the_plan_and_the_page_shows_where_it_stands(phone: Phone, desk: Desk, ada: int,
+                                                                            invoices: Invoices) -> None:
+    await tell(desk, ada, clock(), "vip")
+    invoices.listed = [invoice(2, "open", clock()), invoice(1, "paid", clock() - MONTH)]
+    page = await phone.open("/app", stage.init_data(ADA))
+    assert await page.locator(".tabs .tab-icon + span").all_text_contents() == ["Signals", "Positions", "Plan"]
+    await page.get_by_test_id("go-billing").click()
+    await expect(page).to_have_url(f"{phone.origin}/app/billing")
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("VIP")
+    await expect(page.get_by_test_id("plan-status")).to_contain_text("Active, renews")
+    await expect(page.locator(".plan-card[aria-current]")).to_contain_text("Your plan")
+    assert await page.locator("#offer-vip").evaluate("(card) => card.getBoundingClientRect().left >= 0 && "
+                                                     "card.getBoundingClientRect().right <= innerWidth")
+    await expect(page.get_by_test_id("invoice-row")).to_have_count(2)
+    assert await page.get_by_test_id("invoice-status").all_text_contents() == ["Due", "Paid"]
+
+
+async def test_invoices_and_payment_pages_open_outside(phone: Phone, desk: Desk, ada: int, invoices: Invoices) -> None:
+    await tell(desk, ada, clock())
+    invoices.listed = [invoice(1, "paid", clock())]
+    money = Money((201, {"url": "https://pay.example/portal"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("invoice-pdf").click()
+    await page.get_by_test_id("invoice-page").click()
+    await page.get_by_test_id("portal").click()
+    assert await opened(page, 3) == ["https://pay.example/1.pdf", "https://pay.example/1",
+                                     "https://pay.example/portal"]
+    assert page.url == f"{phone.origin}/app/billing"
+    assert money.asked[0][0] == "portal"
+
+
+async def test_invoices_fail_by_themselves_and_can_be_asked_for_again(phone: Phone, desk: Desk, ada: int,
+                                                                      invoices: Invoices) -> None:
+    await tell(desk, ada, clock())
+    invoices.is_down = True
+    page = await on_plan(phone)
+    error = page.locator('[data-error-of="invoices"]')
+    await expect(error).to_contain_text("The payment provider does not answer right now", timeout=20_000)
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("Premium")
+    invoices.is_down = False
+    await error.get_by_test_id("retry").click()
+    await expect(page.get_by_test_id("no-invoices")).to_be_visible()
+    await expect(error).to_be_hidden()
+
+
+async def test_nothing_is_changed_before_the_consequence_is_agreed_to(phone: Phone, desk: Desk, ada: int) -> None:
+    await tell(desk, ada, clock(), "vip")
+    money = Money((200, {"cancel_at_period_end": True}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("cancel").click()
+    popup = await answer(page, None)
+    assert popup["title"] == "Cancel VIP?"
+    assert re.fullmatch(r"You keep VIP until .+ and are not charged again\.", popup["message"])
+    assert popup["buttons"][0] == {"id": "yes", "type": "destructive", "text": "Cancel plan"}
+    await page.get_by_test_id("change-plan-premium").click()
+    assert "Nothing is paid back" in (await answer(page, None))["message"]
+    await page.get_by_test_id("change-plan-enterprise").click()
+    assert "the difference" in (await answer(page, None))["message"]
+    assert money.asked == []
+    await page.get_by_test_id("cancel").click()
+    await answer(page, "yes")
+    await expect(page.get_by_test_id("toast")).to_contain_text("Nothing more is charged")
+    assert [(kind, body) for kind, _, body in money.asked] == [("cancel", {})]
+
+
+async def test_an_outcome_nobody_knows_is_asked_again_under_the_same_key(phone: Phone, ada: int) -> None:
+    money = Money((503, {"code": "outcome_unknown"}), (409, {"code": "in_progress"}),
+                  (201, {"url": "https://pay.example/1"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("checkout-premium").click()
+    await expect(page.get_by_test_id("checkout-premium")).to_have_class(re.compile("busy"))
+    await page.get_by_test_id("checkout-vip").evaluate("(button) => button.click()")
+    await expect(page.get_by_test_id("billing-notice")).to_contain_text("Finish the payment in your browser")
+    assert len(money.asked) == 3 and len(set(money.keys)) == 1
+    assert money.asked[0][2] == {"tier": "premium"}
+    await expect(page.get_by_test_id("checkout-premium")).not_to_have_class(re.compile("busy"))
+    await page.get_by_test_id("checkout-premium").click()
+    await opened(page, 2)
+    assert len(set(money.keys)) == 2, "a final answer ends the intent"
+
+
+@pytest.mark.parametrize("lost", [None, (503, {"code": "unavailable"}), (500, {"code": "internal_error"}),
+                                  (429, {"code": "rate_limited"})])
+async def test_a_lost_answer_leaves_the_key_to_the_next_tap_also_after_a_reload(
+        phone: Phone, ada: int, lost: tuple[int, dict[str, Any]] | None) -> None:
+    money = Money(lost, lost, (201, {"url": "https://pay.example/1"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("checkout-premium").click()
+    await expect(page.get_by_test_id("toast")).to_be_visible()
+    await page.get_by_test_id("checkout-vip").click()
+    await idle(page)
+    await page.reload()
+    await page.get_by_test_id("checkout-premium").click()
+    await opened(page, 1)
+    premium, vip, again = money.keys
+    assert premium == again != vip
+    phone.complaints.clear()
+
+
+async def test_a_plan_that_has_changed_since_is_another_intent(phone: Phone, desk: Desk, ada: int) -> None:
+    await tell(desk, ada, clock())
+    money = Money(None)
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("cancel").click()
+    await answer(page, "yes")
+    await expect(page.get_by_test_id("toast")).to_contain_text("it is done once")
+    await tell(desk, ada, clock(), "vip", invoice_id="in_2")
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("VIP")
+    await page.get_by_test_id("cancel").click()
+    await answer(page, "yes")
+    await idle(page)
+    assert len(set(money.keys)) == 2
+
+
+async def test_a_refusal_is_final_and_said_in_words(phone: Phone, desk: Desk, ada: int) -> None:
+    await tell(desk, ada, clock())
+    money = Money((402, {"code": "payment_refused"}))
+    page = await on_plan(phone, money)
+    for _ in range(2):
+        await page.get_by_test_id("change-plan-vip").click()
+        await answer(page, "yes")
+        await expect(page.get_by_test_id("toast")).to_contain_text("The payment was refused")
+        await idle(page)
+    assert len(set(money.keys)) == 2
+
+
+async def test_a_hundred_taps_are_one_request(phone: Phone, ada: int) -> None:
+    money = Money((201, {"url": "https://pay.example/1"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("checkout-vip").evaluate("(b) => { for (let i = 0; i < 100; i += 1) b.click(); }")
+    await opened(page, 1)
+    assert len(money.asked) == 1
+
+
+async def test_back_from_paying_the_page_waits_for_the_plan(phone: Phone, desk: Desk, ada: int) -> None:
+    page = await on_plan(phone, path="/app/billing?paid=1")
+    notice = page.get_by_test_id("billing-notice")
+    await expect(notice).to_have_text("Payment received, your plan is being updated.")
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("Free")
+    await tell(desk, ada, clock())
+    await expect(page.get_by_test_id("toast")).to_contain_text("Payment received. Your plan is Premium.")
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("Premium")
+    await expect(notice).to_be_hidden()
+    assert page.url == f"{phone.origin}/app/billing"
+
+
+async def test_an_upgrade_is_told_when_it_is_there_and_not_before(phone: Phone, desk: Desk, ada: int) -> None:
+    await tell(desk, ada, clock())
+    page = await on_plan(phone, Money((200, {"tier": "vip", "takes_effect": "now"})))
+    await page.get_by_test_id("change-plan-vip").click()
+    await answer(page, "yes")
+    await expect(page.get_by_test_id("billing-notice")).to_have_text("Your plan is being updated.")
+    await expect(page.get_by_test_id("toast")).to_have_count(0)
+    await tell(desk, ada, clock(), "vip", invoice_id="in_2")
+    await expect(page.get_by_test_id("toast")).to_contain_text("Your plan is VIP now")
+    await expect(page.get_by_test_id("billing-notice")).to_be_hidden()
+
+
+async def test_the_payment_page_leads_back_to_a_browser_without_telegram(phone: Phone) -> None:
+    page = await phone.open("/app/billing?paid=1", "")
+    await expect(page.get_by_test_id("paid-outside")).to_contain_text("Payment received")
+    await expect(page.get_by_role("link", name="Back to the bot")).to_have_attribute("href", f"https://t.me/{BOT}")
+    await expect(page.get_by_test_id("outside-telegram")).to_be_hidden()
+
+
+async def test_a_plan_that_is_too_small_leads_to_the_one_that_is_needed(phone: Phone, desk: Desk,
+                                                                        provider: int) -> None:
+    await desk_stage.ask(desk, provider, clock())
+    page = await phone.open("/app/approvals", stage.init_data(ADA))
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=403, content_type="application/problem+json",
+                            body='{"code":"tier_too_low","needed_tier":"premium"}')
+
+    await page.route("**/approve", refuse)
+    sheet = page.get_by_test_id("upgrade-sheet")
+    await expect(sheet).to_be_hidden()
+    await page.get_by_test_id("approve").click()
+    await expect(sheet).to_contain_text("This needs Premium")
+    await page.get_by_test_id("upgrade-later").click()
+    await expect(sheet).to_be_hidden()
+    await expect(cards(page).get_by_role("alert")).to_contain_text("Your plan covers the paper account only")
+    await page.get_by_test_id("approve").click()
+    await page.get_by_test_id("upgrade-plans").click()
+    await expect(sheet).to_be_hidden()
+    await expect(page).to_have_url(f"{phone.origin}/app/billing")
+    await expect(page.locator("#plan-cards")).to_contain_text("Premium")
+
+
+async def test_a_page_that_fails_offers_another_try(phone: Phone) -> None:
+    await phone.page.route("**/app/fragments/billing", cut)
+    page = await phone.open("/app/billing", stage.init_data(ADA))
+    error = page.locator('[data-error-of="billing"]')
+    await expect(error).to_contain_text("There is no connection to the desk")
+    await page.unroute("**/app/fragments/billing")
+    await error.get_by_test_id("retry").click()
+    await expect(page.get_by_test_id("plan-tier")).to_have_text("Free")
+    phone.complaints.clear()  # htmx says aloud that it was cut off
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+async def test_every_word_can_be_read_on_a_narrow_phone(phone: Phone, desk: Desk, ada: int, invoices: Invoices,
+                                                        theme: dict[str, str]) -> None:
+    now = clock()
+    await tell(desk, ada, now - MONTH, "vip")
+    invoices.listed = [invoice(n, status, now, total=123456789) for n, status in enumerate(
+        ("open", "paid", "void", "uncollectible", "draft"))]
+    await phone.page.set_viewport_size({"width": 360, "height": 640})
+    await phone.page.emulate_media(reduced_motion="reduce")
+    page = await phone.open("/app/billing?paid=1", stage.init_data(ADA), theme)
+    await expect(page.get_by_test_id("invoice-row")).to_have_count(5)
+    await assert_legible(page)
+    await tell(desk, ada, now, "vip", status="past_due", is_paid=False)
+    await expect(page.get_by_test_id("plan-warning")).to_be_visible()
+    await assert_legible(page)

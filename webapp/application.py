@@ -1,0 +1,32 @@
+"""The HTTP door as one aiohttp application."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from config import Settings
+from services.billing import Cashier
+from services.desk import Desk
+from webapp import keys, middlewares, pages
+from webapp.limits import Limits
+from webapp.routes import routes
+
+MOST_BODY_BYTES = 256 * 1024
+
+
+def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], *, cashier: Cashier | None = None,
+          console_origin: str | None = None,
+          bot_username: Callable[[], str | None] = lambda: None) -> web.Application:
+    """The application; ``console_origin`` may frame the Mini App, in the sandbox only."""
+    app = web.Application(middlewares=[middlewares.identify, middlewares.translate], client_max_size=MOST_BODY_BYTES)
+    app[keys.desk] = desk
+    app[keys.settings] = settings
+    app[keys.ready] = ready
+    app[keys.cashier] = cashier
+    app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics)
+    app[keys.console_origin] = console_origin
+    app[keys.bot_username] = bot_username
+    pages.setup(app)
+    app.add_routes(routes())
+    app.on_response_prepare.append(middlewares.finish_headers)
+    return app

@@ -1,0 +1,94 @@
+"""POSTs that must have their effect once: the Idempotency-Key header, its claim, and the stored answer."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from runtime.strict_json import InvalidJson
+from services import idempotency
+from services.errors import DomainError, IdempotencyKeyRequired, OutcomeUnknown
+from services.idempotency import Claim, Stored
+from webapp import keys, problems
+from webapp.security import Plain, bearer, now
+
+log = structlog.get_logger(__name__)
+
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+OnceHandler = Callable[[web.Request, int, str], Awaitable[web.Response]]
+
+
+def once(handler: OnceHandler) -> Plain:
+    """For a signed-in person: ``handler(request, user_id, operation_id)`` has its effect once for each key.
+
+    The answer, also a final refusal, is kept and repeated. While nobody knows the outcome the answer is 503,
+    and the next try goes on under the same operation id.
+    """
+
+    async def guarded(request: web.Request) -> web.Response:
+        user_id = await bearer(request)
+        await request.app[keys.limits].check("money", str(user_id), fail_closed=True)
+        key = _key_of(request)
+        raw = await request.read()
+        scope = f"{user_id}:{request.method}:{request.path}"
+        moment = now()
+        async with request.app[keys.desk].database.writing() as session:
+            held = await idempotency.claim(session, scope, key, _fingerprint(request, user_id, raw), moment)
+        if isinstance(held, Stored):
+            return _again(held)
+        return await _act(request, handler, user_id, held, moment)
+
+    return guarded
+
+
+async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: Claim,
+               moment: datetime) -> web.Response:
+    database = request.app[keys.desk].database
+    try:
+        response = await handler(request, user_id, held.operation_id)
+    except OutcomeUnknown:
+        async with database.writing() as session:
+            await idempotency.lose_sight(session, held)
+        raise
+    except DomainError as error:
+        response = problems.of_domain(error, request[keys.request_id])
+    except (ValidationError, InvalidJson, web.HTTPException):
+        # The request is no such request: nothing was begun, and the key is free for a better one.
+        async with database.writing() as session:
+            await idempotency.give_up(session, held)
+        raise
+    except BaseException:
+        # Cut off in the middle, or a fault of ours: what has happened is not known here.
+        async with database.writing() as session:
+            await idempotency.lose_sight(session, held)
+        raise
+    if response.status in (409, 422, 429, 503) and not held.is_resumed:
+        async with database.writing() as session:
+            await idempotency.give_up(session, held)
+        return response
+    assert isinstance(response.body, bytes)
+    kept = Stored(response.status, {"Content-Type": response.headers["Content-Type"]}, response.body.decode())
+    async with database.writing() as session:
+        await idempotency.finish(session, held, kept, now())
+    return response
+
+
+def _key_of(request: web.Request) -> str:
+    given = request.headers.getall("Idempotency-Key", [])
+    if len(given) != 1 or not _KEY.fullmatch(given[0]):
+        raise IdempotencyKeyRequired
+    return given[0]
+
+
+def _fingerprint(request: web.Request, user_id: int, raw: bytes) -> str:
+    parts = (request.method, request.path_qs, str(user_id), request.content_type)
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + raw).hexdigest()
+
+
+def _again(stored: Stored) -> web.Response:
+    return web.Response(status=stored.status, body=stored.body.encode(),
+                        headers={**stored.headers, "Idempotent-Replayed": "true"})

@@ -1,0 +1,19 @@
+"""What the application carries, by typed key."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from config import Settings
+from services.billing import Cashier
+from services.desk import Desk
+from webapp.limits import Limits
+
+desk = web.AppKey("desk", Desk)
+settings = web.AppKey("settings", Settings)
+limits = web.AppKey("limits", Limits)
+cashier: web.AppKey[Cashier | None] = web.AppKey("cashier")
+ready: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("ready")
+console_origin: web.AppKey[str | None] = web.AppKey("console_origin")
+bot_username: web.AppKey[Callable[[], str | None]] = web.AppKey("bot_username")
+request_id = web.RequestKey("request_id", str)

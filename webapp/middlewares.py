@@ -1,0 +1,93 @@
+"""Round every request: its id, its measure, its errors in one shape, its security headers."""
+
+import logging
+import secrets
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from models.database import DatabaseUnavailable
+from runtime.strict_json import InvalidJson
+from services.errors import DomainError
+from webapp import keys, problems
+
+log = structlog.get_logger(__name__)
+
+QUIET = {"GET", "HEAD", "OPTIONS"}
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+           "Cross-Origin-Resource-Policy": "same-origin"}
+API_HEADERS = {"Cache-Control": "no-store", "X-Frame-Options": "DENY",
+               "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id of ours, log with it, count it, and put the headers on whatever is answered."""
+    request_id = secrets.token_hex(8)
+    request[keys.request_id] = request_id
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    began, route = time.perf_counter(), _route(request)
+    metrics = request.app[keys.desk].metrics
+    response = await handler(request)
+    elapsed = time.perf_counter() - began
+    level = logging.INFO if request.method not in QUIET or response.status >= 400 else logging.DEBUG
+    log.log(level, "request", method=request.method, route=route, status=response.status, ms=round(elapsed * 1000, 1))
+    metrics.http_requests.labels(request.method if request.method.isascii() else "?", route, response.status).inc()
+    metrics.http_seconds.labels(route).observe(elapsed)
+    return response
+
+
+async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal: headers of every answer, also of those no handler made."""
+    response.headers["X-Request-Id"] = request.get(keys.request_id) or secrets.token_hex(8)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if response.status >= 400 or not request.path.startswith(("/app", "/static")):
+        for name, value in API_HEADERS.items():
+            response.headers.setdefault(name, value)
+    response.headers.popall("Server", None)
+
+
+@web.middleware
+async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error becomes a problem details answer, once, here."""
+    request_id = request[keys.request_id]
+    try:
+        return await handler(request)
+    except DomainError as error:
+        return problems.of_domain(error, request_id)
+    except InvalidJson as error:
+        return problems.problem("invalid_json", str(error).capitalize() + ".", request_id)
+    except ValidationError as error:
+        return problems.problem("invalid_request", "Some fields are not valid.", request_id, errors=_faults(error))
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+        return problems.of_status(error.status, request_id, kept)
+    except (OperationalError, InterfaceError, PoolTimeout, DatabaseUnavailable, ConnectionError) as error:
+        log.error("database_unreachable", error=type(error).__name__)
+        return problems.problem("unavailable", "The desk cannot reach its database. Nothing was changed.", request_id,
+                                headers={"Retry-After": "1"})
+    except DBAPIError as error:
+        log.exception("database_error")
+        code = "unavailable" if error.connection_invalidated else "internal_error"
+        return problems.problem(code, "Something went wrong. It has been noted.", request_id)
+    except Exception:
+        log.exception("request_failed", route=_route(request))
+        return problems.problem("internal_error", "Something went wrong. It has been noted.", request_id)
+
+
+def _faults(error: ValidationError) -> list[dict[str, str]]:
+    return [{"loc": ".".join(map(str, fault["loc"])), "msg": fault["msg"]} for fault in error.errors()]
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unmatched"

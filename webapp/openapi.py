@@ -1,0 +1,155 @@
+"""The OpenAPI 3.1 document, made from the route table and the body schemas, so that it cannot drift from them."""
+
+from typing import Any
+
+from aiohttp import web
+from pydantic.json_schema import models_json_schema
+
+from webapp import shapes
+from webapp.bodies import answer
+from webapp.problems import PROBLEMS
+from webapp.schemas import (
+    Approve,
+    Body,
+    ChangeAccount,
+    ChoosePlan,
+    Empty,
+    Logout,
+    PublishSignal,
+    Refresh,
+    Reject,
+    ReviseSignal,
+    SignIn,
+)
+
+SIGNATURE: list[dict[str, list[str]]] = [{"keyId": [], "timestamp": [], "nonce": [], "signature": []}]
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+
+# (method, path under /api/v1): summary, security, body, {status: shape}, codes of the errors it can answer
+OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Body] | None, dict[int, str | None],
+                                        str]] = {
+    ("POST", "/auth/telegram"): ("Sign in with launch data", [], SignIn, {200: "Pair"}, "invalid_init_data"),
+    ("POST", "/auth/refresh"): ("Rotate a refresh token", [], Refresh, {200: "Pair"}, "unauthenticated"),
+    ("POST", "/auth/logout"): ("Sign out", BEARER, Logout, {204: None}, "unauthenticated"),
+    ("GET", "/me"): ("Who is signed in", BEARER, None, {200: "Me"}, "unauthenticated"),
+    ("POST", "/signals"): ("Publish a signal", SIGNATURE, PublishSignal, {200: "Signal", 201: "Signal"},
+                           "unauthenticated external_id_reused contradictory_levels body_too_large unavailable"),
+    ("GET", "/signals/{id}"): ("A signal and its answers", SIGNATURE, None, {200: "CountedSignal"},
+                               "unauthenticated not_found unavailable"),
+    ("POST", "/signals/{id}/revise"): ("Change the terms", SIGNATURE, ReviseSignal, {200: "Signal"},
+                                       "unauthenticated not_found signal_ended contradictory_levels unavailable"),
+    ("POST", "/signals/{id}/cancel"): ("Cancel", SIGNATURE, Empty, {200: "Signal"},
+                                       "unauthenticated not_found signal_ended unavailable"),
+    ("POST", "/signals/{id}/close"): ("Close", SIGNATURE, Empty, {200: "Signal"},
+                                      "unauthenticated not_found signal_ended unavailable"),
+    ("GET", "/providers"): ("Providers", BEARER, None, {200: "Providers"}, "unauthenticated"),
+    ("PUT", "/providers/{id}/follow"): ("Follow", BEARER, None, {204: None}, "unauthenticated not_found"),
+    ("DELETE", "/providers/{id}/follow"): ("Unfollow", BEARER, None, {204: None}, "unauthenticated not_found"),
+    ("GET", "/approvals"): ("Approvals, newest first", BEARER, None, {200: "Approvals"},
+                            "unauthenticated invalid_request"),
+    ("GET", "/approvals/pending"): ("What waits for an answer", BEARER, None, {200: "Pending", 304: None},
+                                    "unauthenticated"),
+    ("GET", "/approvals/{id}"): ("One approval", BEARER, None, {200: "Approval"}, "unauthenticated not_found"),
+    ("POST", "/approvals/{id}/approve"): (
+        "Countersign these terms", BEARER, Approve, {200: "Approval"},
+        "unauthenticated tier_too_low not_found already_decided approval_withdrawn no_account approval_expired "
+        "terms_changed"),
+    ("POST", "/approvals/{id}/reject"): ("Turn down", BEARER, Reject, {200: "Approval"},
+                                         "unauthenticated not_found already_decided approval_withdrawn "
+                                         "approval_expired"),
+    ("GET", "/accounts"): ("Accounts", BEARER, None, {200: "Accounts"}, "unauthenticated"),
+    ("GET", "/accounts/{id}"): ("One account", BEARER, None, {200: "Account"}, "unauthenticated not_found"),
+    ("PATCH", "/accounts/{id}"): ("Label and sizing", BEARER, ChangeAccount, {200: "Account"},
+                                  "unauthenticated not_found"),
+    ("GET", "/accounts/{id}/positions"): ("Positions of an account", BEARER, None, {200: "Portfolio"},
+                                          "unauthenticated not_found invalid_request unavailable"),
+    ("GET", "/positions"): ("Positions of the primary account", BEARER, None, {200: "Portfolio"},
+                            "unauthenticated no_account invalid_request unavailable"),
+}
+_MONEY = ("unauthenticated idempotency_key_required idempotency_key_reused in_progress outcome_unknown "
+          "payment_refused billing_unavailable unavailable")
+OPERATIONS |= {
+    ("GET", "/billing/plans"): ("What can be bought", BEARER, None, {200: "Plans"}, "unauthenticated"),
+    ("GET", "/billing/subscription"): ("The tier, and what pays for it", BEARER, None, {200: "Subscription"},
+                                       "unauthenticated"),
+    ("GET", "/billing/invoices"): ("Invoices", BEARER, None, {200: "Invoices"},
+                                   "unauthenticated invalid_request billing_unavailable outcome_unknown"),
+    ("POST", "/billing/checkout"): ("A page to pay on", BEARER, ChoosePlan, {201: "Address"},
+                                    f"{_MONEY} already_subscribed"),
+    ("POST", "/billing/portal"): ("A page to manage cards on", BEARER, Empty, {201: "Address"},
+                                  f"{_MONEY} no_subscription"),
+    ("POST", "/billing/change-plan"): ("Change the plan", BEARER, ChoosePlan, {200: "Changed"},
+                                       f"{_MONEY} no_subscription"),
+    ("POST", "/billing/cancel"): ("End it when the period ends", BEARER, Empty, {200: "Cancelled"},
+                                  f"{_MONEY} no_subscription"),
+    ("POST", "/billing/resume"): ("Let it go on", BEARER, Empty, {200: "Cancelled"}, f"{_MONEY} no_subscription"),
+}
+# Where a code answers with another status than its usual one.
+OTHER_STATUS = {("GET", "/positions", "no_account"): 404}
+QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/positions"): ("force_refresh",),
+           ("GET", "/accounts/{id}/positions"): ("force_refresh",)}
+
+
+async def show(_request: web.Request) -> web.Response:
+    """The document."""
+    return answer(document())
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
+    bodies = [op[2] for op in OPERATIONS.values() if op[2] is not None]
+    _, schema = models_json_schema([(body, "validation") for body in bodies],
+                                   ref_template="#/components/schemas/{model}")
+    paths: dict[str, dict[str, Any]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(f"/api/v1{path}", {})[method.lower()] = _operation(method, path, *operation)
+    return {
+        "openapi": "3.1.0", "info": {"title": "Countersign", "version": "1"}, "paths": paths,
+        "components": {"schemas": {**schema["$defs"], **shapes.SHAPES}, "securitySchemes": _schemes()},
+    }
+
+
+def _operation(method: str, path: str, summary: str, security: list[dict[str, list[str]]], body: type[Body] | None,
+               answers: dict[int, str | None], codes: str) -> dict[str, Any]:
+    in_path = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    parameters: list[dict[str, Any]] = in_path if "{id}" in path else []
+    parameters += [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+                   for name in QUERIES.get((method, path), ())]
+    if "idempotency_key_required" in codes:
+        parameters.append({"name": "Idempotency-Key", "in": "header", "required": True,
+                           "schema": {"type": "string", "minLength": 1, "maxLength": 255}})
+    described: dict[str, Any] = {"summary": summary, "operationId": _name(method, path), "security": security,
+                                 "parameters": parameters, "responses": _responses(method, path, answers, codes, body)}
+    if body is not None:
+        reference = {"$ref": f"#/components/schemas/{body.__name__}"}
+        described["requestBody"] = {"required": body not in (Empty, Logout, Reject),
+                                    "content": {"application/json": {"schema": reference}}}
+    return described
+
+
+def _responses(method: str, path: str, answers: dict[int, str | None], codes: str,
+               body: type[Body] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, shape in answers.items():
+        found[str(status)] = {"description": "Success"}
+        if shape is not None:
+            found[str(status)]["content"] = {
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
+    extra = " invalid_json unsupported_media_type invalid_request body_too_large request_timeout" if body else ""
+    for code in f"{codes}{extra} rate_limited internal_error".split():
+        status = OTHER_STATUS.get((method, path, code), PROBLEMS[code][0])
+        kept = found.setdefault(str(status), {"description": "", "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}})
+        kept["description"] = ", ".join(dict.fromkeys(filter(None, [*kept["description"].split(", "), code])))
+    return found
+
+
+def _name(method: str, path: str) -> str:
+    words = [word.strip("{}") for word in path.split("/") if word]
+    return "_".join([method.lower(), *words]).replace("-", "_")
+
+
+def _schemes() -> dict[str, Any]:
+    headers = {"keyId": "X-Key-Id", "timestamp": "X-Timestamp", "nonce": "X-Nonce", "signature": "X-Signature"}
+    signed = {name: {"type": "apiKey", "in": "header", "name": header} for name, header in headers.items()}
+    return {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}, **signed}

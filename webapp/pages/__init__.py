@@ -1,0 +1,28 @@
+"""The Mini App: public shells without data, and the fragments that fill them for whoever is signed in."""
+
+from aiohttp import web
+
+from webapp.pages import approvals, assets, billing, positions, rendering, settings, shells
+
+
+def setup(app: web.Application) -> None:
+    """Read templates and static files."""
+    files = assets.Assets()
+    app[assets.key] = files
+    rendering.environment(app, files)
+
+
+def routes() -> list[web.RouteDef]:
+    """Shells, fragments, static files."""
+    return [
+        web.get("/app", shells.show("approvals")),
+        *(web.get(f"/app/{name}", shells.show(name)) for name in shells.PAGES),
+        web.get("/app/fragments/approvals", approvals.listed),
+        web.get("/app/fragments/approvals/{id}", approvals.outcome),
+        web.get("/app/fragments/positions", positions.listed),
+        web.get("/app/fragments/billing", billing.show),
+        web.get("/app/fragments/billing/invoices", billing.invoices),
+        web.get("/app/fragments/settings", settings.show),
+        web.post("/app/fragments/settings/notice", settings.set_notice),
+        web.get("/static/{digest:[0-9a-f]{16}}/{name:.+}", assets.serve),
+    ]

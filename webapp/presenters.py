@@ -1,0 +1,144 @@
+"""What the JSON API shows of the desk's objects: ids and decimals as strings, instants in UTC."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from models.account import Account
+from models.billing import Subscription
+from models.order import Order
+from models.user import User
+from services import positions, terms
+from services.approvals import ApprovalView
+from services.payments.protocol import Invoice
+from services.positions import Portfolio
+from services.signals import SignalView
+from services.terms import Levels
+from services.tiers import Tier
+from terminal.protocol import Position
+
+
+def levels(of: Levels) -> dict[str, Any]:
+    """The terms as a provider sends them."""
+    return {
+        "symbol": of.symbol, "side": of.side, "order_type": of.order_type, "entry_price": of.entry_price,
+        "entry_range": list(of.entry_range) if of.entry_range else None, "stop_loss": of.stop_loss,
+        "take_profits": list(of.take_profits), "note": of.note,
+    }
+
+
+def signal(view: SignalView) -> dict[str, Any]:
+    """A Signal of the API."""
+    return {
+        "id": str(view.id), "external_id": view.external_id,
+        "provider": {"id": str(view.provider_id), "name": view.provider_name}, **levels(view.levels),
+        "status": view.status, "terms_hash": view.terms_hash, "published_at": view.published_at,
+        "expires_at": view.expires_at,
+    }
+
+
+def approval(view: ApprovalView) -> dict[str, Any]:
+    """An Approval of the API; ``expires_at`` is its own, which a late card has later than its signal."""
+    return {
+        "id": str(view.id), "signal_id": str(view.signal_id),
+        "provider": {"id": str(view.provider_id), "name": view.provider_name}, **levels(view.levels),
+        "status": view.status, "terms_hash": view.terms_hash, "risk_reward": terms.risk_reward(view.levels),
+        "published_at": view.published_at, "expires_at": view.expires_at, "decided_at": view.decided_at,
+        "decided_via": view.decided_via, "reason": view.reason, "order": order(view.order),
+    }
+
+
+def order(row: Order | None) -> dict[str, Any] | None:
+    """An Order of the API."""
+    if row is None:
+        return None
+    return {
+        "id": str(row.id), "approval_id": str(row.approval_id), "account_id": str(row.account_id),
+        "status": row.status, "volume": row.volume, "ticket": row.ticket, "fill_price": row.fill_price,
+        "profit": row.profit, "retcode": row.retcode, "error": row.error, "reason": row.reason,
+        "created_at": row.created_at, "updated_at": row.updated_at,
+    }
+
+
+def account(row: Account, portfolio: Portfolio | None, default_sizing: dict[str, str]) -> dict[str, Any]:
+    """An Account of the API; ``info`` is null when its terminal has never answered."""
+    return {
+        "id": str(row.id), "label": row.label, "sizing": row.sizing or default_sizing, "route": row.route,
+        "login": row.login, "server": row.server, "broker": row.broker, "currency": row.currency,
+        "is_primary": row.is_primary, "verified_at": row.verified_at, "status": row.status,
+        "info": _figures(portfolio) if portfolio else None,
+    }
+
+
+def _figures(of: Portfolio) -> dict[str, Any]:
+    snapshot = of.snapshot
+    return {
+        "balance": snapshot.balance, "equity": snapshot.equity, "margin": snapshot.margin,
+        "free_margin": snapshot.free_margin, "margin_level": snapshot.margin_level,
+        "drawdown_percent": of.drawdown_percent, "as_of": snapshot.taken_at, "stale": of.stale,
+    }
+
+
+def portfolio(of: Portfolio) -> dict[str, Any]:
+    """The answer of the positions routes."""
+    return {
+        "account_id": str(of.account_id), "currency": of.snapshot.currency, **_figures(of),
+        "max_drawdown_percent": of.max_drawdown_percent, "open_positions_count": len(of.positions),
+        "total_profit": of.total_profit, "total_profit_percent": positions.percent(of.total_profit,
+                                                                                  of.snapshot.balance),
+        "positions": [_position(p, of.snapshot.balance) for p in of.positions],
+    }
+
+
+def _position(of: Position, balance: Decimal) -> dict[str, Any]:
+    return {
+        "ticket": of.ticket, "symbol": of.symbol, "side": of.side.value, "volume": of.volume,
+        "entry_price": of.entry_price, "current_price": of.current_price, "stop_loss": of.stop_loss,
+        "take_profit": of.take_profit, "profit": of.profit, "profit_points": of.profit_points,
+        "profit_percent": positions.percent(of.profit, balance), "swap": of.swap, "opened_at": of.opened_at,
+    }
+
+
+def me(user: User, tier: Tier, roles: list[str]) -> dict[str, Any]:
+    """Who is signed in and what their plan covers."""
+    return {
+        "id": str(user.id), "telegram_id": user.telegram_id, "first_name": user.first_name, "tier": tier.name,
+        "roles": roles, "limits": {"accounts": tier.accounts, "devices": tier.devices, "live": tier.live,
+                                   "copy_trading": tier.copy_trading,
+                                   "card_delay_seconds": tier.card_delay_seconds},
+    }
+
+
+def plan(tier: Tier) -> dict[str, Any]:
+    """A plan and its price."""
+    return {
+        "tier": tier.name, "price": {"amount_minor": tier.amount_minor, "currency": "usd"}, "accounts": tier.accounts,
+        "devices": tier.devices, "live": tier.live, "copy_trading": tier.copy_trading,
+        "card_delay_seconds": tier.card_delay_seconds,
+    }
+
+
+def subscription(tier: Tier, row: Subscription | None) -> dict[str, Any]:
+    """The tier in force, and the subscription that pays for it where there is one."""
+    if row is None:
+        return {"tier": tier.name, "status": "none", "provider": None, "current_period_end": None,
+                "cancel_at_period_end": False, "price": {"amount_minor": 0, "currency": "usd"}, "plan": None}
+    return {
+        "tier": tier.name, "status": row.status, "provider": row.provider,
+        "current_period_end": row.current_period_end, "cancel_at_period_end": row.cancel_at_period_end,
+        "price": {"amount_minor": row.amount_minor, "currency": row.currency}, "plan": row.tier,
+    }
+
+
+def invoice(of: Invoice) -> dict[str, Any]:
+    """An invoice as the provider has it."""
+    return {
+        "id": of.id, "number": of.number, "status": of.status, "amount_minor": of.money.amount_minor,
+        "currency": of.money.currency, "created_at": of.created_at, "hosted_url": of.hosted_url,
+        "pdf_url": of.pdf_url,
+    }
+
+
+def pending(views: list[ApprovalView], now: datetime, next_poll_seconds: int) -> dict[str, Any]:
+    """The list of what waits for an answer."""
+    return {"items": [approval(view) for view in views], "server_time": now, "next_poll_seconds": next_poll_seconds}

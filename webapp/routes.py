@@ -1,0 +1,62 @@
+"""Every route of the HTTP door, on one screen."""
+
+from aiohttp import web
+
+from models.signal import SignalStatus
+from services.billing import KINDS
+from webapp import health, openapi, pages, stripe_webhook, telegram_webhook
+from webapp.api import accounts, approvals, auth, billing, positions, providers, signals
+from webapp.api.signals import guarded
+from webapp.idempotent import once
+
+API = "/api/v1"
+
+
+def routes() -> list[web.RouteDef]:
+    """The table: API, Mini App pages, webhook, operations."""
+    return [*api(), *pages.routes(), *operations()]
+
+
+def api() -> list[web.RouteDef]:
+    """What clients call, as the OpenAPI document describes it."""
+    cancelled, closed = signals.ending(SignalStatus.CANCELLED), signals.ending(SignalStatus.CLOSED)
+    return [
+        web.post(f"{API}/auth/telegram", auth.sign_in),
+        web.post(f"{API}/auth/refresh", auth.refresh),
+        web.post(f"{API}/auth/logout", auth.sign_out),
+        web.get(f"{API}/me", auth.me),
+        web.post(f"{API}/signals", guarded(signals.publish)),
+        web.get(f"{API}/signals/{{id}}", guarded(signals.show)),
+        web.post(f"{API}/signals/{{id}}/revise", guarded(signals.revise)),
+        web.post(f"{API}/signals/{{id}}/cancel", guarded(cancelled)),
+        web.post(f"{API}/signals/{{id}}/close", guarded(closed)),
+        web.get(f"{API}/providers", providers.listed),
+        web.put(f"{API}/providers/{{id}}/follow", providers.follow),
+        web.delete(f"{API}/providers/{{id}}/follow", providers.unfollow),
+        web.get(f"{API}/approvals", approvals.history),
+        web.get(f"{API}/approvals/pending", approvals.pending),
+        web.get(f"{API}/approvals/{{id}}", approvals.show),
+        web.post(f"{API}/approvals/{{id}}/approve", approvals.approve),
+        web.post(f"{API}/approvals/{{id}}/reject", approvals.reject),
+        web.get(f"{API}/accounts", accounts.listed),
+        web.get(f"{API}/accounts/{{id}}", accounts.show),
+        web.patch(f"{API}/accounts/{{id}}", accounts.change),
+        web.get(f"{API}/accounts/{{id}}/positions", positions.of_account),
+        web.get(f"{API}/positions", positions.of_primary),
+        web.get(f"{API}/billing/plans", billing.plans),
+        web.get(f"{API}/billing/subscription", billing.subscription),
+        web.get(f"{API}/billing/invoices", billing.invoices),
+        *(web.post(f"{API}/billing/{kind.replace('_', '-')}", once(billing.acting(kind))) for kind in KINDS),
+    ]
+
+
+def operations() -> list[web.RouteDef]:
+    """What operators and Telegram call."""
+    return [
+        web.get(f"{API}/openapi.json", openapi.show),
+        web.post("/webhook/telegram", telegram_webhook.receive),
+        web.post("/webhook/stripe", stripe_webhook.receive),
+        web.get("/livez", health.livez),
+        web.get("/readyz", health.readyz),
+        web.get("/metrics", health.metrics),
+    ]

@@ -1,0 +1,92 @@
+"""JSON Schemas of what the API answers, for the OpenAPI document; the tests hold the answers against them."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+MAYBE: Schema = {"type": ["string", "null"]}
+DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+MAYBE_DECIMAL: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+INSTANT: Schema = {"type": "string", "format": "date-time"}
+MAYBE_INSTANT: Schema = {"type": ["string", "null"], "format": "date-time"}
+WHOLE: Schema = {"type": "integer"}
+MAYBE_WHOLE: Schema = {"type": ["integer", "null"]}
+YES_NO: Schema = {"type": "boolean"}
+
+
+def of(**properties: Schema) -> Schema:
+    """An object with exactly these fields."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def page(item: str) -> Schema:
+    return of(items={"type": "array", "items": ref(item)}, next_cursor=MAYBE)
+
+
+LEVELS = {
+    "symbol": TEXT, "side": one_of("buy", "sell"), "order_type": one_of("market", "limit", "stop"),
+    "entry_price": MAYBE_DECIMAL, "entry_range": {"type": ["array", "null"], "items": DECIMAL},
+    "stop_loss": MAYBE_DECIMAL, "take_profits": {"type": "array", "items": DECIMAL}, "note": MAYBE,
+}
+PROVIDER = of(id=TEXT, name=TEXT)
+SIGNAL = {"id": TEXT, "external_id": TEXT, "provider": PROVIDER, **LEVELS,
+          "status": one_of("open", "cancelled", "closed", "expired"), "terms_hash": TEXT, "published_at": INSTANT,
+          "expires_at": INSTANT}
+STATUSES = ("pending", "approved", "rejected", "expired", "withdrawn")
+FIGURES = {"balance": DECIMAL, "equity": DECIMAL, "margin": DECIMAL, "free_margin": DECIMAL,
+           "margin_level": MAYBE_DECIMAL, "drawdown_percent": DECIMAL, "as_of": INSTANT, "stale": YES_NO}
+PRICE = of(amount_minor=WHOLE, currency=TEXT)
+
+SHAPES: dict[str, Schema] = {
+    "Problem": {"type": "object", "required": ["type", "title", "status", "detail", "code", "request_id"],
+                "properties": {"type": TEXT, "title": TEXT, "status": WHOLE, "detail": TEXT, "code": TEXT,
+                               "request_id": TEXT, "errors": {"type": "array", "items": of(loc=TEXT, msg=TEXT)}}},
+    "Pair": of(access_token=TEXT, token_type=one_of("Bearer"), expires_in=WHOLE, refresh_token=TEXT),
+    "Me": of(id=TEXT, telegram_id=WHOLE, first_name=TEXT, tier=TEXT, roles={"type": "array", "items": TEXT},
+             limits=of(accounts=WHOLE, devices=WHOLE, live=YES_NO, copy_trading=YES_NO, card_delay_seconds=WHOLE)),
+    "Signal": of(**SIGNAL),
+    "CountedSignal": of(**SIGNAL, approvals=of(**dict.fromkeys(STATUSES, WHOLE))),
+    "Provider": of(id=TEXT, name=TEXT, following=YES_NO),
+    "Providers": page("Provider"),
+    "Order": of(id=TEXT, approval_id=TEXT, account_id=TEXT,
+                status=one_of("queued", "leased", "sent", "placed", "filled", "rejected", "failed", "unknown",
+                              "expired", "closed"),
+                volume=MAYBE_DECIMAL, ticket=MAYBE_WHOLE, fill_price=MAYBE_DECIMAL, profit=MAYBE_DECIMAL,
+                retcode=MAYBE_WHOLE, error=MAYBE, reason=MAYBE, created_at=INSTANT, updated_at=INSTANT),
+    "Approval": of(id=TEXT, signal_id=TEXT, provider=PROVIDER, **LEVELS, status=one_of(*STATUSES), terms_hash=TEXT,
+                   risk_reward=MAYBE_DECIMAL, published_at=INSTANT, expires_at=INSTANT, decided_at=MAYBE_INSTANT,
+                   decided_via={"enum": ["chat", "app", "mandate", None]}, reason=MAYBE,
+                   order={"anyOf": [ref("Order"), {"type": "null"}]}),
+    "Approvals": page("Approval"),
+    "Pending": of(items={"type": "array", "items": ref("Approval")}, server_time=INSTANT, next_poll_seconds=WHOLE),
+    "Account": of(id=TEXT, label=TEXT, sizing={"type": "object"}, route=one_of("paper", "device", "terminal"),
+                  login=TEXT, server=TEXT, broker=TEXT, currency=TEXT, is_primary=YES_NO, verified_at=MAYBE_INSTANT,
+                  status=one_of("verified", "pending", "broken"),
+                  info={"anyOf": [of(**FIGURES), {"type": "null"}]}),
+    "Accounts": page("Account"),
+    "Position": of(ticket=WHOLE, symbol=TEXT, side=one_of("buy", "sell"), volume=DECIMAL, entry_price=DECIMAL,
+                   current_price=DECIMAL, stop_loss=MAYBE_DECIMAL, take_profit=MAYBE_DECIMAL, profit=DECIMAL,
+                   profit_points=DECIMAL, profit_percent=DECIMAL, swap=DECIMAL, opened_at=INSTANT),
+    "Plans": page("Plan"),
+    "Plan": of(tier=TEXT, price=PRICE, accounts=WHOLE, devices=WHOLE, live=YES_NO, copy_trading=YES_NO,
+               card_delay_seconds=WHOLE),
+    "Subscription": of(tier=TEXT, status=TEXT, provider=MAYBE, current_period_end=MAYBE_INSTANT,
+                       cancel_at_period_end=YES_NO, price=PRICE, plan=MAYBE),
+    "Invoices": page("Invoice"),
+    "Invoice": of(id=TEXT, number=MAYBE, status=TEXT, amount_minor=WHOLE, currency=TEXT, created_at=INSTANT,
+                  hosted_url=MAYBE, pdf_url=MAYBE),
+    "Address": of(url=TEXT),
+    "Changed": of(tier=TEXT, takes_effect=one_of("now", "period_end", "when_paid")),
+    "Cancelled": of(cancel_at_period_end=YES_NO),
+    "Portfolio": of(account_id=TEXT, currency=TEXT, **FIGURES, max_drawdown_percent=DECIMAL,
+                    open_positions_count=WHOLE, total_profit=DECIMAL, total_profit_percent=DECIMAL,
+                    positions={"type": "array", "items": ref("Position")}),
+}
