@@ -42,7 +42,7 @@ def free_pair() -> int:
             return port
 
 
-async def until(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+async def until(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 40.0) -> Any:
     """Poll until ``check`` gives something true; AssertionError naming ``what`` when it does not in time."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
@@ -93,7 +93,7 @@ class Process:
         assert self._child is not None
         if self._child.returncode is None:
             self._child.terminate()
-        return await asyncio.wait_for(self._child.wait(), 15)
+        return await asyncio.wait_for(self._child.wait(), 30)
 
     async def ended(self) -> int:
         """Wait until it has ended by itself; returns the exit status."""

@@ -76,7 +76,7 @@ async def test_an_answer_that_is_not_telegrams_loses_no_card_and_is_soon_forgott
     await chat.publish()
     await chat.card(user)
     await settled(chat)
-    assert proxy.troubles == [] and time.monotonic() - began < 10
+    assert proxy.troubles == [] and time.monotonic() - began < 60
     assert set(await states(chat)) == {"sent"} and len(await chat.console.cards(user)) == 1
 
 

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, FrameLocator, Page, async_playwright, 
 from tests.browser import launched
 from tests.running import Process, free_pair
 
-PATIENCE = 15_000
+PATIENCE = 30_000
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from models.database import READERS, Database, DatabaseUnavailable
 from tests.models.notes import notes
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 async def count(database: Database) -> int:

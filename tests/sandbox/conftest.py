@@ -58,7 +58,7 @@ def bot_at(base: str, token: str) -> Bot:
     return Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(base)))
 
 
-async def until(what: str, met: Callable[[], Awaitable[Any]], seconds: float = 5.0) -> Any:
+async def until(what: str, met: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
     """Poll until ``met`` returns something true; fails by name after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := await met()):

@@ -105,7 +105,7 @@ async def page(stage: Stage) -> AsyncIterator[Page]:
     complaints: list[str] = []
     async with chromium() as browser:
         opened = await browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
-        opened.set_default_timeout(15_000)
+        opened.set_default_timeout(30_000)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.on("console", lambda message: complaints.append(message.text)
                   if message.type == "error" and "Failed to load resource" not in message.text else None)

@@ -44,7 +44,7 @@ async def test_waiting_as_told_is_enough(open_stage: Open) -> None:
     await stage.bot.send_message(ADA, "1")
     began = time.monotonic()
     while (await stage.call("sendMessage", chat_id=ADA, text="2"))[0] == 429:
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
     assert time.monotonic() - began > 0.15
 
 

@@ -108,7 +108,7 @@ class Stage:
         await until(f"events {types}", lambda: set(types) <= set(self.shop.types()))
 
 
-async def until(what: str, met: Callable[[], Any], seconds: float = 5.0) -> None:
+async def until(what: str, met: Callable[[], Any], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

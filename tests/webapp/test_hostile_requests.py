@@ -31,7 +31,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(door: Door, monkeypat
                                   "Content-Type: application/json\r\n\r\n{")
         assert answer.startswith(b"HTTP/1.1 408 "), answer
         assert b"application/problem+json" in answer
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 async def test_a_client_that_hangs_up_is_no_failure_of_the_database(door: Door) -> None:
