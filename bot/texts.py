@@ -94,6 +94,7 @@ OPEN_INVOICE = "Open invoice"
 # What is said when money has moved, or has to.
 MONEY = {
     "paid": "✅ Payment received, thank you. /plan shows your plan.",
+    "event_dead": "⚠️ A payment event could not be applied after a day of tries. /readyz?details=1 names it.",
     "action_required": "⚠️ Your bank wants you to confirm the payment. Without that your plan is not renewed.",
     "trial_ends": "Your trial ends in a few days; then the first payment is taken. /plan lets you cancel before.",
 }

@@ -23,9 +23,12 @@ from models.columns import BigKey, UtcInstant
 
 
 class InboxState(StrEnum):
+    """``dead``: given up after many tries; ``held``: true, but not meant for us. Both wait for a person."""
+
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+    HELD = "held"
 
 
 class InboxItem(Base):

@@ -19,6 +19,10 @@ class Metrics:
         self.telegram_pace = self._gauge("telegram_pace", "Messages a second the notifier allows itself")
         self.inbox_pending = self._gauge("inbox_pending", "Deliveries not yet handled")
         self.inbox_dead = self._gauge("inbox_dead", "Deliveries given up")
+        self.inbox_held = self._gauge("inbox_held", "Deliveries held back because they are not meant for us")
+        self.stripe_events = self._counter("stripe_events", "Stripe events by what became of them at the door",
+                                           "outcome")
+        self.stripe_other_version = self._counter("stripe_other_version", "Stripe events in another API version")
         self.outbox_pending = self._gauge("outbox_pending", "Messages owed", "priority")
         self.outbox_dead = self._gauge("outbox_dead", "Messages given up")
         self.outbox_resent = self._counter("outbox_resent", "Messages sent again after an unknown outcome")

@@ -167,6 +167,7 @@ async def gauge(desk: Desk) -> None:
         unknown = len((await session.scalars(select(Order.id).where(Order.status == OrderStatus.UNKNOWN))).all())
     desk.metrics.inbox_pending.set(received["pending"])
     desk.metrics.inbox_dead.set(received["dead"])
+    desk.metrics.inbox_held.set(received["held"])
     desk.metrics.outbox_dead.set(sum(owed["dead"].values()))
     for priority in (Priority.ANSWER, Priority.CARD, Priority.HOUSEKEEPING):
         desk.metrics.outbox_pending.labels(str(priority)).set(owed["pending"].get(priority, 0))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import case, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,9 @@ from services.upsert import insert
 
 # What waits in the same lane waits as long, so an outage that is over must be noticed soon.
 LONGEST_PAUSE_SECONDS = 600.0
+# Stripe keeps events for 30 days, and so long we may find one again that has long been handled.
+STRIPE_MAY_REPEAT = timedelta(days=31)
+UNDONE = (InboxState.PENDING, InboxState.DEAD, InboxState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,29 @@ class Claimed:
     attempts: int
 
 
-async def store(session: AsyncSession, source: str, deliveries: Sequence[Delivery], now: datetime) -> int:
+async def store(session: AsyncSession, source: str, deliveries: Sequence[Delivery], now: datetime, *,
+                state: InboxState = InboxState.PENDING) -> int:
     """Keep deliveries not seen before; returns how many were new. Acknowledge only after the commit."""
     if not deliveries:
         return 0
     rows = [{"source": source, "external_id": d.external_id, "lane": d.lane, "payload": d.payload,
-             "payload_sha256": hashlib.sha256(d.payload).hexdigest(), "state": InboxState.PENDING, "attempts": 0,
+             "payload_sha256": hashlib.sha256(d.payload).hexdigest(), "state": state, "attempts": 0,
              "next_try_at": now, "received_at": now} for d in deliveries]
     statement = insert(session, InboxItem).values(rows).on_conflict_do_nothing(
         index_elements=["source", "external_id"])
     return len((await session.scalars(statement.returning(InboxItem.id))).all())
+
+
+async def digest_of(session: AsyncSession, source: str, external_id: str) -> str | None:
+    """The SHA-256 of the delivery that is on record under this id; None when there is none."""
+    return await session.scalar(select(InboxItem.payload_sha256).where(
+        InboxItem.source == source, InboxItem.external_id == external_id))
+
+
+async def last_received(session: AsyncSession, source: str) -> datetime | None:
+    """When the newest delivery of a source came."""
+    return await session.scalar(select(InboxItem.received_at).where(InboxItem.source == source)
+                                .order_by(InboxItem.id.desc()).limit(1))
 
 
 async def last_external_id(session: AsyncSession, source: str) -> int | None:
@@ -110,8 +126,10 @@ async def drop_handled(session: AsyncSession, before: datetime, limit: int) -> i
 
     The newest of a source is always kept: it says where one that counts its deliveries has to go on.
     """
+    is_old = case((InboxItem.source == "stripe", InboxItem.handled_at < before - STRIPE_MAY_REPEAT),
+                  else_=InboxItem.handled_at < before)
     rows = (await session.execute(select(InboxItem.id, InboxItem.source).where(
-        InboxItem.state == InboxState.DONE, InboxItem.handled_at < before).limit(limit))).all()
+        InboxItem.state == InboxState.DONE, InboxItem.handled_at < before, is_old).limit(limit))).all()
     newest = {await _newest(session, source) for source in {row.source for row in rows}}
     ids = [row.id for row in rows if row.id not in newest]
     await session.execute(delete(InboxItem).where(InboxItem.id.in_(ids)))
@@ -124,7 +142,14 @@ async def _newest(session: AsyncSession, source: str) -> int | None:
 
 
 async def backlog(session: AsyncSession) -> dict[str, int]:
-    """How many deliveries wait or are dead."""
+    """How many deliveries wait, are dead, or are held back."""
     rows = await session.execute(
-        select(InboxItem.state, func.count()).where(InboxItem.state != InboxState.DONE).group_by(InboxItem.state))
-    return {InboxState.PENDING.value: 0, InboxState.DEAD.value: 0} | {row.state: row[1] for row in rows}
+        select(InboxItem.state, func.count()).where(InboxItem.state.in_(UNDONE)).group_by(InboxItem.state))
+    return {state.value: 0 for state in UNDONE} | {row.state: row[1] for row in rows}
+
+
+async def waiting_for_a_person(session: AsyncSession, limit: int) -> list[InboxItem]:
+    """The newest deliveries that were given up or held back."""
+    return list(await session.scalars(
+        select(InboxItem).where(InboxItem.state.in_((InboxState.DEAD, InboxState.HELD)))
+        .order_by(InboxItem.id.desc()).limit(limit)))

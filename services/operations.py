@@ -56,3 +56,9 @@ async def abandoned(session: AsyncSession, now: datetime, after: timedelta, limi
     return list(await session.scalars(
         select(Operation).where(Operation.state.in_(OPEN), Operation.updated_at < now - after,
                                 Operation.id.not_in(held)).order_by(Operation.created_at).limit(limit)))
+
+
+async def unknown(session: AsyncSession, limit: int) -> list[Operation]:
+    """The newest operations whose outcome nobody knows yet."""
+    return list(await session.scalars(select(Operation).where(Operation.state == OperationState.UNKNOWN)
+                                      .order_by(Operation.created_at.desc()).limit(limit)))

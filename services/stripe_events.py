@@ -26,13 +26,17 @@ _ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A verified event. ``object`` is what it is about, as it was when the event was made: maybe stale by now."""
+    """A verified event. ``object`` is what it is about, as it was when the event was made: maybe stale by now.
+
+    ``account`` is the connected account it happened on; None for our own.
+    """
 
     id: str
     type: str
     created_at: datetime
     api_version: str | None
     livemode: bool
+    account: str | None
     object: dict[str, Any]
 
     @property
@@ -72,6 +76,7 @@ def parse(raw: bytes) -> Event:
     if not is_event:
         raise InvalidJson("not an event")
     assert isinstance(subject, dict)
-    version = body.get("api_version")
+    version, account = body.get("api_version"), body.get("account")
     return Event(body["id"], body["type"][:128], datetime.fromtimestamp(body["created"], UTC),
-                 version if isinstance(version, str) else None, body.get("livemode") is True, subject)
+                 version if isinstance(version, str) else None, body.get("livemode") is True,
+                 str(account) if account else None, subject)

@@ -5,6 +5,7 @@ late and reordered events end in the same rows.
 """
 
 import asyncio
+import hashlib
 import json
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.billing import LedgerKind
 from models.message import InboxState
 from runtime.supervision import Wake
-from services import grants, inbox, ledger, outbox, stripe_events, subscriptions, users
+from services import audit, grants, inbox, ledger, outbox, stripe_events, subscriptions, users
 from services.billing import Cashier
 from services.inbox import Claimed, Delivery
 from services.payments.protocol import Movement, PaymentError
@@ -34,6 +35,22 @@ TELL = "customer.subscription.trial_will_end"
 def delivery_of(event: Event, raw: bytes) -> Delivery:
     """How the event stands in the inbox: what concerns one subscription is handled in order."""
     return Delivery(event.id, f"stripe:{event.subject}"[:64], raw)
+
+
+async def receive(session: AsyncSession, event: Event, raw: bytes, is_live: bool | None, now: datetime) -> str:
+    """Store a verified event: ``received``, ``duplicate``, or ``held`` when it is not meant for us.
+
+    An event of the other mode or of another account is held back for a person: sending it again would not help.
+    """
+    is_ours = event.account is None and is_live in (None, event.livemode)
+    state = InboxState.PENDING if is_ours else InboxState.HELD
+    if await inbox.store(session, SOURCE, [delivery_of(event, raw)], now, state=state):
+        return "received" if is_ours else "held"
+    known, told = await inbox.digest_of(session, SOURCE, event.id), hashlib.sha256(raw).hexdigest()
+    if known != told:
+        # The first one stands. Stripe writes an event anew in another version; somebody else may have written this.
+        audit.record(session, now, "event_body_differs", "inbox", None, event_id=event.id, known=known, told=told)
+    return "duplicate"
 
 
 class StripeInbox:
@@ -64,10 +81,16 @@ class StripeInbox:
                         error=type(error).__name__)
             async with self._cashier.database.writing() as session:
                 state = await inbox.fail(session, item, self._owner, now, type(error).__name__, MAX_ATTEMPTS)
+                if state == InboxState.DEAD:
+                    await self._alert(session, item, now)
             if state == InboxState.DEAD:
                 log.error("event_dead", event_id=item.external_id, exc_info=error)
         else:
             self._outbox_wake.set()
+
+    async def _alert(self, session: AsyncSession, item: Claimed, now: datetime) -> None:
+        for telegram_id in await users.admins(session):
+            await outbox.say(session, telegram_id, f"dead:{item.id}:{telegram_id}", {"template": "event_dead"}, now)
 
     async def _apply(self, item: Claimed, event: Event, now: datetime) -> None:
         kind, _, _ = event.type.partition(".")

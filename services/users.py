@@ -84,6 +84,13 @@ async def name_admins(session: AsyncSession, telegram_ids: tuple[int, ...], now:
             await session.execute(statement.on_conflict_do_nothing())
 
 
+async def admins(session: AsyncSession) -> list[int]:
+    """The Telegram ids of the admins who can be written to."""
+    return list(await session.scalars(
+        select(User.telegram_id).join(Role, Role.user_id == User.id)
+        .where(Role.name == RoleName.ADMIN, User.blocked_at.is_(None)).order_by(User.id)))
+
+
 async def mark_blocked(session: AsyncSession, telegram_id: int, now: datetime) -> None:
     """The bot may not write to this user any more."""
     await session.execute(

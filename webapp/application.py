@@ -8,6 +8,7 @@ from config import Settings
 from services.billing import Cashier
 from services.desk import Desk
 from webapp import keys, middlewares, pages
+from webapp.hints import Hints
 from webapp.limits import Limits
 from webapp.routes import routes
 
@@ -24,6 +25,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.ready] = ready
     app[keys.cashier] = cashier
     app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics)
+    app[keys.hints] = Hints(desk.redis)
     app[keys.console_origin] = console_origin
     app[keys.bot_username] = bot_username
     pages.setup(app)

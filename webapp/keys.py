@@ -7,11 +7,13 @@ from aiohttp import web
 from config import Settings
 from services.billing import Cashier
 from services.desk import Desk
+from webapp.hints import Hints
 from webapp.limits import Limits
 
 desk = web.AppKey("desk", Desk)
 settings = web.AppKey("settings", Settings)
 limits = web.AppKey("limits", Limits)
+hints = web.AppKey("hints", Hints)
 cashier: web.AppKey[Cashier | None] = web.AppKey("cashier")
 ready: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("ready")
 console_origin: web.AppKey[str | None] = web.AppKey("console_origin")

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from models.account import Account
-from models.billing import Subscription
+from models.billing import Operation, Subscription
+from models.message import InboxItem
 from models.order import Order
 from models.user import User
 from services import positions, terms
@@ -136,6 +137,22 @@ def invoice(of: Invoice) -> dict[str, Any]:
         "id": of.id, "number": of.number, "status": of.status, "amount_minor": of.money.amount_minor,
         "currency": of.money.currency, "created_at": of.created_at, "hosted_url": of.hosted_url,
         "pdf_url": of.pdf_url,
+    }
+
+
+def delivery(item: InboxItem) -> dict[str, Any]:
+    """A delivery that waits for a person; what is in it is not shown."""
+    return {
+        "source": item.source, "external_id": item.external_id, "lane": item.lane, "state": item.state,
+        "attempts": item.attempts, "error": item.error, "received_at": item.received_at,
+    }
+
+
+def operation(of: Operation) -> dict[str, Any]:
+    """Something asked of a payment provider, for an admin."""
+    return {
+        "id": of.id, "user_id": str(of.user_id), "kind": of.kind, "state": of.state, "created_at": of.created_at,
+        "updated_at": of.updated_at,
     }
 
 
