@@ -14,6 +14,7 @@ from services import idempotency
 from services.errors import DomainError, IdempotencyKeyRequired, OutcomeUnknown
 from services.idempotency import Claim, Stored
 from webapp import keys, problems
+from webapp.limits import Away
 from webapp.security import Plain, bearer, now
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ def once(handler: OnceHandler) -> Plain:
 
     async def guarded(request: web.Request) -> web.Response:
         user_id = await bearer(request)
-        await request.app[keys.limits].check("money", str(user_id), fail_closed=True)
+        await request.app[keys.limits].check("money", str(user_id), away=Away.COUNT_HERE)
         key = _key_of(request)
         raw = await request.read()
         scope = f"{user_id}:{request.method}:{request.path}"

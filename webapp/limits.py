@@ -1,13 +1,18 @@
-"""Rate limits over Redis. Where money could move on a forged request they fail closed, elsewhere open."""
+"""Rate limits over Redis, and what each door does while Redis is away.
 
+A Redis that hangs must not hold everyone up: it gets a short moment, and then for a while nobody asks it.
+"""
+
+import asyncio
 import ipaddress
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 
 import structlog
 from aiohttp import web
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -18,6 +23,20 @@ from services.errors import RateLimited, TryLater
 
 log = structlog.get_logger(__name__)
 
+PATIENCE_SECONDS = 0.15
+# One that was only slow is asked again soon; one that stays away costs a request every few seconds.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
+# So many counters of our own at most; two a minute and key.
+MOST_COUNTED_HERE = 10_000
+
+
+class Away(StrEnum):
+    """What a door does while Redis is away: let everyone in, nobody, or count in this process alone."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    COUNT_HERE = "count_here"
+
 
 class Limits:
     """Counts requests by bucket and key over a sliding minute."""
@@ -27,26 +46,92 @@ class Limits:
         storage = RedisStorage("async+redis://localhost:6379", implementation="redispy",
                                key_prefix="limits", wrap_exceptions=False,
                                connection_pool=redis.connection_pool)  # type: ignore[arg-type]
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._shared = SlidingWindowCounterRateLimiter(storage)
+        self._counted_here = MemoryStorage()
+        self._here = SlidingWindowCounterRateLimiter(self._counted_here)
+        self._breaker = Breaker()
         self._items = {name: RateLimitItemPerMinute(number) for name, number in allowed if number}
         self._metrics = metrics
 
-    async def check(self, bucket: str, key: str, *, fail_closed: bool = False) -> None:
+    async def check(self, bucket: str, key: str, *, away: Away = Away.OPEN) -> None:
         """Count one request; RateLimited when there were too many, TryLater when that cannot be told and must be."""
         item = self._items.get(bucket)
         if item is None:
             return
+        retry_after = await self._over_by(item, bucket, key, away)
+        if retry_after is not None:
+            self._metrics.rate_limited.labels(bucket).inc()
+            raise RateLimited(item.amount, retry_after)
+
+    async def _over_by(self, item: RateLimitItem, bucket: str, key: str, away: Away) -> int | None:
+        """The seconds to wait; None when the request may pass."""
         try:
-            if await self._limiter.hit(item, bucket, key):
-                return
-            resets_at = (await self._limiter.get_window_stats(item, bucket, key)).reset_time
+            if away == Away.CLOSED:
+                # Without an answer there is only a refusal: the client's own patience, and no breaker.
+                return await _hit(self._shared, item, bucket, key)
+            return await self._quickly(item, bucket, key)
         except (RedisError, OSError, TimeoutError) as error:
-            if fail_closed:
+            if away == Away.CLOSED:
                 raise TryLater from error
+        if away == Away.OPEN:
             log.warning("rate_limit_unchecked", bucket=bucket)
+            return None
+        if len(self._counted_here.expirations) >= MOST_COUNTED_HERE:
+            raise TryLater
+        return await _hit(self._here, item, bucket, key)
+
+    async def _quickly(self, item: RateLimitItem, bucket: str, key: str) -> int | None:
+        """As Redis says, soon; TimeoutError when it does not answer, or is not asked because it did not."""
+        if not self._breaker.lets_through():
+            raise TimeoutError
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await _hit(self._shared, item, bucket, key)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed(asked_at)
+            log.warning("redis_away", error=type(error).__name__)
+            raise
+        self._breaker.answered()
+        return found
+
+
+class Breaker:
+    """After a failure nobody asks for a while, then one request tries for all; the while doubles up to a bound."""
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+        self._next_try = 0.0
+        self._failed_at = 0.0
+
+    def lets_through(self) -> bool:
+        """Whether to ask; whoever may, while Redis is away, is the only one until its pause is over."""
+        if not self._pause:
+            return True
+        now = time.monotonic()
+        if now < self._next_try:
+            return False
+        self._next_try = now + self._pause
+        return True
+
+    def failed(self, asked_at: float) -> None:
+        """Those who had asked together with the first one that failed say nothing new."""
+        if asked_at < self._failed_at:
             return
-        self._metrics.rate_limited.labels(bucket).inc()
-        raise RateLimited(item.amount, max(1, round(resets_at - time.time())))
+        self._failed_at = time.monotonic()
+        self._pause = min(LONGEST_PAUSE_SECONDS, self._pause * 2 or FIRST_PAUSE_SECONDS)
+        self._next_try = self._failed_at + self._pause
+
+    def answered(self) -> None:
+        self._pause = 0.0
+
+
+async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, bucket: str, key: str) -> int | None:
+    """Count one; the seconds to wait when there were too many."""
+    if await limiter.hit(item, bucket, key):
+        return None
+    resets_at = (await limiter.get_window_stats(item, bucket, key)).reset_time
+    return max(1, round(resets_at - time.time()))
 
 
 def address(request: web.Request, trusted: Sequence[str]) -> str:

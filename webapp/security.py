@@ -13,7 +13,7 @@ from services.providers import SigningKey
 from services.vault import SealBroken
 from webapp import keys
 from webapp.bodies import read
-from webapp.limits import address
+from webapp.limits import Away, address
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ def signed(handler: KeyHandler, *, limit: int) -> Plain:
         if len(body) > limit:
             raise web.HTTPRequestEntityTooLarge(limit, len(body))
         key = await _signing_key(request, body)
-        await request.app[keys.limits].check("signed", key.key_id, fail_closed=True)
+        await request.app[keys.limits].check("signed", key.key_id, away=Away.CLOSED)
         return await handler(request, key)
 
     return guarded
