@@ -63,10 +63,14 @@ class Subscription(Base):
 
 
 class LedgerEntry(Base):
-    """One movement of money at a provider, written once. ``transaction_id`` is the provider's."""
+    """One movement of money at a provider, written once. ``transaction_id`` is the provider's.
+
+    ``event_id`` is the provider's event that told us of it first; None where we read it ourselves.
+    """
 
     __tablename__ = "ledger_entries"
-    __table_args__ = (UniqueConstraint("provider", "transaction_id", "kind"), Index(None, "user_id", "occurred_at"))
+    __table_args__ = (UniqueConstraint("provider", "transaction_id", "kind"), Index(None, "user_id", "occurred_at"),
+                      Index(None, "invoice_id"))
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     provider: Mapped[str] = mapped_column(String(16))
@@ -75,6 +79,7 @@ class LedgerEntry(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     provider_subscription_id: Mapped[str | None] = mapped_column(String(255))
     invoice_id: Mapped[str | None] = mapped_column(String(255))
+    event_id: Mapped[str | None] = mapped_column(String(255))
     occurred_at: Mapped[datetime] = mapped_column(UtcInstant)
     recorded_at: Mapped[datetime] = mapped_column(UtcInstant)
 

@@ -20,15 +20,18 @@ SIDES = {
 }
 
 
-async def record(session: AsyncSession, provider: str, movement: Movement, user_id: int | None,
-                 now: datetime) -> bool:
-    """Write a movement; False when it stands there already. Nothing moves for an amount of 0."""
+async def record(session: AsyncSession, provider: str, movement: Movement, user_id: int | None, now: datetime, *,
+                 event_id: str | None = None) -> bool:
+    """Write a movement; False when it stands there already. Nothing moves for an amount of 0.
+
+    ``event_id`` is the provider's event that told us.
+    """
     if movement.money.amount_minor <= 0:
         return False
     statement = insert(session, LedgerEntry).values(
         provider=provider, transaction_id=movement.transaction_id, kind=movement.kind, user_id=user_id,
         provider_subscription_id=movement.subscription_id, invoice_id=movement.invoice_id,
-        occurred_at=movement.occurred_at, recorded_at=now)
+        event_id=event_id, occurred_at=movement.occurred_at, recorded_at=now)
     statement = statement.on_conflict_do_nothing(index_elements=["provider", "transaction_id", "kind"])
     entry_id: int | None = await session.scalar(statement.returning(LedgerEntry.id))
     if entry_id is None:

@@ -6,7 +6,6 @@ late and reordered events end in the same rows.
 
 import asyncio
 import hashlib
-import json
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +17,7 @@ from runtime.supervision import Wake
 from services import audit, grants, inbox, ledger, outbox, stripe_events, subscriptions, users
 from services.billing import Cashier
 from services.inbox import Claimed, Delivery
-from services.payments.protocol import Movement, PaymentError
+from services.payments.protocol import Movement
 from services.payments.stripe_provider import StripePayments
 from services.stripe_events import Event
 
@@ -110,7 +109,7 @@ class StripeInbox:
             movement = await self._payments.charge_of(str(event.object["id"]))
         async with self._cashier.database.writing() as session:
             user_id = await subscriptions.sync(session, self._cashier.rules, SOURCE, state, now)
-            if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now):
+            if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id):
                 await self._tell(session, user_id, event, "paid", now)
             if event.type == "invoice.payment_action_required":
                 await self._tell(session, user_id, event, "action_required", now)
@@ -130,7 +129,7 @@ class StripeInbox:
         async with self._cashier.database.writing() as session:
             for movement in movements:
                 user_id = await subscriptions.user_of_customer(session, SOURCE, movement.customer_id)
-                await ledger.record(session, SOURCE, movement, user_id, now)
+                await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id)
                 await self._consequence(session, movement, now)
             await inbox.finish(session, item.id, self._owner, now)
 
@@ -153,17 +152,3 @@ class StripeInbox:
 def _subscription_id(event: Event) -> str | None:
     found = event.object.get("id") if event.object.get("object") == "subscription" else event.subject
     return found if isinstance(found, str) and found.startswith("sub_") else None
-
-
-async def missed(payments: StripePayments, cashier: Cashier, since: datetime, now: datetime) -> int:
-    """Store the events of a span that never reached us; returns how many."""
-    events = await payments.events_since(since)
-    deliveries = []
-    for told in events:
-        raw = json.dumps(told, default=str, separators=(",", ":")).encode()
-        try:
-            deliveries.append(delivery_of(stripe_events.parse(raw), raw))
-        except (ValueError, PaymentError):
-            log.warning("event_unreadable", event_id=str(told.get("id")))
-    async with cashier.database.writing() as session:
-        return await inbox.store(session, SOURCE, deliveries[::-1], now)

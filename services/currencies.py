@@ -1,0 +1,31 @@
+"""Amounts of payment providers as people write them. Both doors write money through here.
+
+Exponents: ISO 4217, with the exceptions of https://docs.stripe.com/currencies. XTR is Telegram Stars
+(https://core.telegram.org/bots/payments-stars), which have no parts.
+"""
+
+NO_DIGITS = frozenset({"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF",
+                       "XPF", "XTR"})
+THREE_DIGITS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+# These have no minor unit in use, though their amounts are told with two digits.
+ONLY_WHOLE = frozenset({"ISK", "UGX"})
+STARS = "XTR"
+THIN = "\N{NARROW NO-BREAK SPACE}"
+GAP = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def digits(currency: str) -> int:
+    """Digits after the point in an amount of minor units."""
+    code = currency.upper()
+    return 0 if code in NO_DIGITS else 3 if code in THREE_DIGITS else 2
+
+
+def written(amount_minor: int, currency: str) -> str:
+    """An amount with its currency: ``1 234.50 USD``, ``1 500 ⭐``; it never breaks over two lines."""
+    code, places = currency.upper(), digits(currency)
+    whole, part = divmod(abs(amount_minor), 10 ** places)
+    fraction = f".{part:0{places}}" if places and code not in ONLY_WHOLE else ""
+    grouped = f"{whole:,}".replace(",", THIN)
+    sign = MINUS if amount_minor < 0 else ""
+    return f"{sign}{grouped}{fraction}{GAP}{'⭐' if code == STARS else code}"
