@@ -47,7 +47,7 @@ lock:
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock
 	@echo "Adding what the tests need ..."
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-build-isolation --require-hashes -r requirements-dev.lock
 	@touch $@
 
 clean:

@@ -57,7 +57,9 @@ def update_price(call: Call) -> Object:
     price = call.world.find("price", call.ids[0])
     if call.params.get("lookup_key") not in (None, price["lookup_key"]):
         _claim_lookup_key(call.world, call.params["lookup_key"], transfer=bool(call.params.get("transfer_lookup_key")))
-    return updated(call, "price", "price.updated", "active", "lookup_key", "nickname", "tax_behavior")
+    changed = updated(call, "price", "price.updated", "active", "lookup_key", "nickname", "tax_behavior")
+    _show_in_subscriptions(call.world, changed)
+    return changed
 
 
 def list_prices(call: Call) -> dict[str, Any]:
@@ -150,7 +152,17 @@ def _claim_lookup_key(world: World, key: str | None, *, transfer: bool) -> None:
         before = world.shown(price)
         fill(price, {"lookup_key": None}, "lookup_key")
         world.save(price)
+        _show_in_subscriptions(world, price)
         world.emit("price.updated", price, before)
+
+
+def _show_in_subscriptions(world: World, price: Object) -> None:
+    """Subscriptions show their price as it is now, not as it was when they began."""
+    for subscription in world.of_kind("subscription"):
+        for item in subscription["items"]["data"]:
+            if item["price"]["id"] == price["id"]:
+                item["price"] = world.shown(price)
+                world.save(subscription)
 
 
 def _listing(kind: str) -> Any:

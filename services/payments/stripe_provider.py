@@ -1,7 +1,8 @@
 """Stripe behind the payment protocol. The only module, beside its webhook, that knows the vendor's library.
 
 Shapes follow API version 2026-10-28.endive: periods on subscription items, an invoice's subscription under
-``parent``. The library's objects end here: everything is read through ``to_dict``.
+``parent``. Where an older layout says the same elsewhere (periods on the subscription, a plan for a price) it is
+read there. The library's objects end here: everything is read through ``to_dict``.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -79,13 +80,13 @@ class StripePayments:
 
     async def subscription(self, subscription_id: str) -> SubscriptionState:
         found = await self._asked(self._client.v1.subscriptions.retrieve_async(
-            subscription_id, {"expand": ["latest_invoice.payments"]}))
-        return self._state(found)
+            subscription_id, {"expand": ["latest_invoice"]}))
+        return await self._state(found)
 
     async def subscriptions_of(self, customer_id: str) -> Sequence[SubscriptionState]:
         found = await self._asked(self._client.v1.subscriptions.list_async(
             {"customer": customer_id, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}))
-        return [self._state(one) for one in found["data"]]
+        return [await self._state(one) for one in found["data"]]
 
     async def preview(self, subscription_id: str, tier: str, as_of: datetime) -> Preview:
         item = await self._item_id(subscription_id)
@@ -100,8 +101,8 @@ class StripePayments:
         params: Any = {
             "items": [{"id": item, "price": await self._price_id(tier)}], "proration_behavior": "always_invoice",
             "payment_behavior": "pending_if_incomplete", "proration_date": int(as_of.timestamp()),
-            "expand": ["latest_invoice.payments"]}
-        return self._state(await self._asked(
+            "expand": ["latest_invoice"]}
+        return await self._state(await self._asked(
             self._client.v1.subscriptions.update_async(subscription_id, params, _key(key))))
 
     async def set_tier_next_period(self, subscription_id: str, tier: str, *, key: str) -> None:
@@ -110,8 +111,8 @@ class StripePayments:
         await self._asked(self._client.v1.subscriptions.update_async(subscription_id, params, _key(key)))
 
     async def cancel_at_period_end(self, subscription_id: str, cancel: bool, *, key: str) -> SubscriptionState:
-        params: Any = {"cancel_at_period_end": cancel, "expand": ["latest_invoice.payments"]}
-        return self._state(await self._asked(
+        params: Any = {"cancel_at_period_end": cancel, "expand": ["latest_invoice"]}
+        return await self._state(await self._asked(
             self._client.v1.subscriptions.update_async(subscription_id, params, _key(key))))
 
     async def cancel_now(self, subscription_id: str, *, key: str) -> None:
@@ -228,20 +229,35 @@ class StripePayments:
         found = await self._asked(self._client.v1.subscriptions.retrieve_async(subscription_id))
         return str(found["items"]["data"][0]["id"])
 
-    def _state(self, found: Mapping[str, Any]) -> SubscriptionState:
-        item = found["items"]["data"][0]
-        price, invoice = item["price"], found.get("latest_invoice")
+    async def _state(self, found: Mapping[str, Any]) -> SubscriptionState:
+        item, invoice = found["items"]["data"][0], found.get("latest_invoice")
+        price = item.get("price") or item["plan"]
         told = invoice if isinstance(invoice, Mapping) else {}
         user_id = str((found.get("metadata") or {}).get("user_id") or "")
         return SubscriptionState(
             id=found["id"], customer_id=str(found["customer"]), user_id=int(user_id) if user_id.isdigit() else None,
-            status=found["status"], tier=self._tiers.get(price.get("lookup_key") or ""),
-            price=Money(int(price["unit_amount"] or 0), price["currency"]),
-            current_period_start=_maybe(item.get("current_period_start")),
-            current_period_end=_maybe(item.get("current_period_end")),
+            status=found["status"], tier=self._tier_of(price),
+            price=await self._price_in(str(found.get("currency") or price["currency"]), price),
+            current_period_start=_maybe(item.get("current_period_start") or found.get("current_period_start")),
+            current_period_end=_maybe(item.get("current_period_end") or found.get("current_period_end")),
             cancel_at_period_end=bool(found.get("cancel_at_period_end")), cancel_at=_maybe(found.get("cancel_at")),
             trial_end=_maybe(found.get("trial_end")), ended_at=_maybe(found.get("ended_at")),
             is_paid=told.get("status") == "paid", invoice_id=told.get("id"))
+
+    def _tier_of(self, price: Mapping[str, Any]) -> str | None:
+        """The plan a price is for, also when a newer price has taken its lookup key over."""
+        told = (price.get("metadata") or {}).get("tier")
+        known = told if told in self._lookup_keys else None
+        return self._tiers.get(price.get("lookup_key") or price["id"], known)
+
+    async def _price_in(self, currency: str, price: Mapping[str, Any]) -> Money:
+        """What a period costs in the currency that is charged: a price may have amounts in others than its own."""
+        own = Money(int(price.get("unit_amount") or price.get("amount") or 0), str(price["currency"]))
+        if currency == own.currency:
+            return own
+        told = await self._asked(self._client.v1.prices.retrieve_async(price["id"], {"expand": ["currency_options"]}))
+        option = (told.get("currency_options") or {}).get(currency)
+        return Money(int(option["unit_amount"]), currency) if option else own
 
     async def _asked(self, call: Awaitable[Any]) -> dict[str, Any]:
         try:
