@@ -123,6 +123,7 @@ ERRORS = {
     "payment_refused": "The payment was refused. Please check your card.",
     "already_subscribed": "You have a plan already. Change it instead.",
     "no_subscription": "You have no paid plan.",
+    "preview_outdated": "The amount is out of date. Please look at the new one. Nothing was charged.",
     "billing_unavailable": "Plans cannot be bought here.",
     "invalid_signature": "I could not read that.",
     "rate_limited": "Too fast. Please wait a moment.",

@@ -22,6 +22,7 @@ from services.errors import (
     NoSubscription,
     OutcomeUnknown,
     PaymentRefused,
+    PreviewOutdated,
 )
 from services.payments import protocol
 from services.payments.protocol import PaymentError, Payments
@@ -68,7 +69,7 @@ async def carry_out(cashier: Cashier, operation: Operation, now: datetime) -> Re
             log.error("price_missing", detail=error.detail)
             raise BillingUnavailable from error
         raise PaymentRefused(error.code, error.detail) from error
-    except (AlreadySubscribed, InvalidRequest, NoSubscription):
+    except (AlreadySubscribed, InvalidRequest, NoSubscription, PreviewOutdated):
         await _close(cashier, operation, OperationState.FAILED, now)
         raise
     await _close(cashier, operation, OperationState.DONE, now)
@@ -118,7 +119,7 @@ async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) ->
     if wanted == row.tier:
         return Result(200, {"tier": wanted, "takes_effect": "now"})
     if target.rank > paid:
-        await cashier.payments.upgrade(row.provider_subscription_id, wanted, operation.created_at,
+        await cashier.payments.upgrade(row.provider_subscription_id, wanted, _as_of(operation),
                                        key=f"op_{operation.id}:change")
     else:
         await cashier.payments.set_tier_next_period(row.provider_subscription_id, wanted,
@@ -128,6 +129,20 @@ async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) ->
         return Result(200, {"tier": wanted, "takes_effect": "period_end"})
     # The provider changes the plan only when the difference is paid; the bank may want to be asked first.
     return Result(200, {"tier": wanted, "takes_effect": "now" if told == wanted else "when_paid"})
+
+
+PREVIEW_GOOD_FOR, CLOCKS_APART = timedelta(minutes=10), timedelta(minutes=1)
+
+
+def _as_of(operation: Operation) -> datetime:
+    """The moment the difference is reckoned from: that of the preview which was agreed to, where there was one."""
+    told = operation.arguments.get("as_of")
+    if told is None:
+        return operation.created_at
+    moment = datetime.fromisoformat(str(told))
+    if not -CLOCKS_APART <= operation.created_at - moment <= PREVIEW_GOOD_FOR:
+        raise PreviewOutdated
+    return moment
 
 
 def _set_cancel(cancel: bool) -> Callable[[Cashier, Operation, datetime], Awaitable[Result]]:

@@ -129,6 +129,11 @@ class NoSubscription(DomainError):
     detail = "There is no subscription."
 
 
+class PreviewOutdated(DomainError):
+    code = "preview_outdated"
+    detail = "The amount that was agreed to is no longer good. Ask for a new preview. Nothing was charged."
+
+
 class BillingUnavailable(DomainError):
     code = "billing_unavailable"
     detail = "Plans cannot be bought here."

@@ -12,6 +12,7 @@ from webapp.schemas import (
     Approve,
     Body,
     ChangeAccount,
+    ChangePlan,
     ChoosePlan,
     Empty,
     Logout,
@@ -74,12 +75,17 @@ OPERATIONS |= {
                                        "unauthenticated"),
     ("GET", "/billing/invoices"): ("Invoices", BEARER, None, {200: "Invoices"},
                                    "unauthenticated invalid_request billing_unavailable outcome_unknown"),
+    ("GET", "/billing/receipts"): ("Payments, and what they opened", BEARER, None, {200: "Receipts"},
+                                   "unauthenticated invalid_request"),
+    ("GET", "/billing/preview"): ("What a change of plan costs now", BEARER, None, {200: "Preview"},
+                                  "unauthenticated invalid_request no_subscription payment_refused "
+                                  "billing_unavailable outcome_unknown"),
     ("POST", "/billing/checkout"): ("A page to pay on", BEARER, ChoosePlan, {201: "Address"},
                                     f"{_MONEY} already_subscribed"),
     ("POST", "/billing/portal"): ("A page to manage cards on", BEARER, Empty, {201: "Address"},
                                   f"{_MONEY} no_subscription"),
-    ("POST", "/billing/change-plan"): ("Change the plan", BEARER, ChoosePlan, {200: "Changed"},
-                                       f"{_MONEY} no_subscription"),
+    ("POST", "/billing/change-plan"): ("Change the plan", BEARER, ChangePlan, {200: "Changed"},
+                                       f"{_MONEY} no_subscription preview_outdated"),
     ("POST", "/billing/cancel"): ("End it when the period ends", BEARER, Empty, {200: "Cancelled"},
                                   f"{_MONEY} no_subscription"),
     ("POST", "/billing/resume"): ("Let it go on", BEARER, Empty, {200: "Cancelled"}, f"{_MONEY} no_subscription"),
@@ -87,7 +93,8 @@ OPERATIONS |= {
 # Where a code answers with another status than its usual one.
 OTHER_STATUS = {("GET", "/positions", "no_account"): 404}
 QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/positions"): ("force_refresh",),
-           ("GET", "/accounts/{id}/positions"): ("force_refresh",)}
+           ("GET", "/accounts/{id}/positions"): ("force_refresh",), ("GET", "/billing/preview"): ("tier",),
+           ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
 
 
 async def show(_request: web.Request) -> web.Response:

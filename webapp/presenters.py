@@ -13,6 +13,8 @@ from services import positions, terms
 from services.approvals import ApprovalView
 from services.payments.protocol import Invoice
 from services.positions import Portfolio
+from services.previews import PlanPreview
+from services.receipts import Receipt
 from services.signals import SignalView
 from services.terms import Levels
 from services.tiers import Tier
@@ -137,6 +139,24 @@ def invoice(of: Invoice) -> dict[str, Any]:
         "id": of.id, "number": of.number, "status": of.status, "amount_minor": of.money.amount_minor,
         "currency": of.money.currency, "created_at": of.created_at, "hosted_url": of.hosted_url,
         "pdf_url": of.pdf_url,
+    }
+
+
+def receipt(of: Receipt) -> dict[str, Any]:
+    """A movement of money: when, how we know, and what it opened."""
+    return {
+        "id": str(of.id), "kind": of.kind, "provider": of.provider, "amount_minor": of.money.amount_minor,
+        "currency": of.money.currency, "paid_at": of.paid_at, "heard_at": of.heard_at, "event_id": of.event_id,
+        "invoice_id": of.invoice_id, "tier": of.tier, "until": of.until, "revoked_at": of.revoked_at,
+        "reason": of.reason,
+    }
+
+
+def preview(of: PlanPreview) -> dict[str, Any]:
+    """What a change of plan costs now."""
+    return {
+        "tier": of.tier, "takes_effect": of.takes_effect, "amount_minor": of.money.amount_minor,
+        "currency": of.money.currency, "as_of": of.as_of,
     }
 
 

@@ -23,6 +23,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "already_subscribed": (409, "Subscribed already"),
     "in_progress": (409, "In progress"),
     "no_subscription": (409, "No subscription"),
+    "preview_outdated": (409, "Preview outdated"),
     "idempotency_key_reused": (422, "Idempotency-Key reused"),
     "billing_unavailable": (503, "Billing unavailable"),
     "outcome_unknown": (503, "Outcome unknown"),

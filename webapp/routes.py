@@ -5,7 +5,7 @@ from aiohttp import web
 from models.signal import SignalStatus
 from services.billing import KINDS
 from webapp import health, openapi, pages, stripe_webhook, telegram_webhook
-from webapp.api import accounts, approvals, auth, billing, positions, providers, signals
+from webapp.api import accounts, approvals, auth, billing, positions, previews, providers, receipts, signals
 from webapp.api.signals import guarded
 from webapp.idempotent import once
 
@@ -46,6 +46,8 @@ def api() -> list[web.RouteDef]:
         web.get(f"{API}/billing/plans", billing.plans),
         web.get(f"{API}/billing/subscription", billing.subscription),
         web.get(f"{API}/billing/invoices", billing.invoices),
+        web.get(f"{API}/billing/receipts", receipts.listed),
+        web.get(f"{API}/billing/preview", previews.show),
         *(web.post(f"{API}/billing/{kind.replace('_', '-')}", once(billing.acting(kind))) for kind in KINDS),
     ]
 

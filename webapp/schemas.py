@@ -1,6 +1,7 @@
 """What request bodies must look like. Unknown fields are refused, nothing is guessed."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,15 @@ def _price(value: Any) -> Decimal:
     return number
 
 
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str) or len(value) > 40:
+        raise ValueError("an RFC 3339 instant, as a string")
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None or not 1970 <= moment.year <= 9000:
+        raise ValueError("an instant of our time, with its zone")
+    return moment.astimezone(UTC)
+
+
 def _printable(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise ValueError("printable characters, no spaces around")
@@ -36,6 +46,7 @@ def _note(value: str) -> str:
 
 Price = Annotated[Decimal, BeforeValidator(_price),
                   WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,10})?$"})]
+Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Symbol = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._#/-]{0,31}$")]
 Side = Literal["buy", "sell"]
 OrderKind = Literal["market", "limit", "stop"]
@@ -124,6 +135,12 @@ class ChangeAccount(Body):
 
 class ChoosePlan(Body):
     tier: Literal["premium", "vip", "enterprise"]
+
+
+class ChangePlan(ChoosePlan):
+    """``as_of`` is that of the preview which was agreed to: the amount shown is then the amount charged."""
+
+    as_of: Instant | None = None
 
 
 class Empty(Body):

@@ -12,7 +12,7 @@ from webapp import keys, presenters
 from webapp.bodies import answer, parsed
 from webapp.idempotent import OnceHandler
 from webapp.paths import limit_of
-from webapp.schemas import ChoosePlan, Empty
+from webapp.schemas import ChangePlan, ChoosePlan, Empty
 from webapp.security import now, signed_in
 
 
@@ -54,8 +54,10 @@ def acting(kind: str) -> OnceHandler:
     async def act(request: web.Request, user_id: int, operation_id: str) -> web.Response:
         cashier, moment = _cashier(request), now()
         arguments: dict[str, str] = {}
-        if kind in ("checkout", "change_plan"):
+        if kind == "checkout":
             arguments = {"tier": (await parsed(request, ChoosePlan)).tier}
+        elif kind == "change_plan":
+            arguments = _change(await parsed(request, ChangePlan))
         else:
             await parsed(request, Empty, optional=True)
         if kind != "checkout":
@@ -66,6 +68,10 @@ def acting(kind: str) -> OnceHandler:
         return answer(result.body, status=result.status)
 
     return act
+
+
+def _change(body: ChangePlan) -> dict[str, str]:
+    return {"tier": body.tier} | ({"as_of": body.as_of.isoformat()} if body.as_of else {})
 
 
 async def _must_be_customer(cashier: Cashier, user_id: int) -> None:

@@ -1,0 +1,62 @@
+"""What a change of plan would cost, asked of the provider before anybody agrees to it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from services import subscriptions
+from services.billing import Cashier
+from services.errors import BillingUnavailable, InvalidRequest, NoSubscription, OutcomeUnknown, PaymentRefused
+from services.payments import protocol
+from services.payments.protocol import Money, PaymentError, Preview
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPreview:
+    """``takes_effect`` is now or period_end; ``money`` is due at once if the change is made at ``as_of``."""
+
+    tier: str
+    takes_effect: str
+    money: Money
+    as_of: datetime
+
+
+async def of(cashier: Cashier, user_id: int, wanted: str, now: datetime) -> PlanPreview:
+    """Up costs the difference now, down costs nothing. The provider reckons in whole seconds, so ``as_of`` is one.
+
+    InvalidRequest for what cannot be bought, NoSubscription, OutcomeUnknown when the provider does not answer.
+    """
+    target = cashier.rules.catalogue.named(wanted)
+    if target is None or target.rank == 0:
+        raise InvalidRequest("This is not a plan that can be bought.")
+    async with cashier.database.reading() as session:
+        row = await subscriptions.current(session, user_id)
+        if row is None or row.provider != cashier.payments.name:
+            raise NoSubscription
+        paid = await subscriptions.paid_rank(session, row.provider_subscription_id, now)
+    as_of = now.replace(microsecond=0)
+    if wanted == row.tier:
+        return PlanPreview(wanted, "now", Money(0, row.currency), as_of)
+    if target.rank <= paid:
+        return PlanPreview(wanted, "period_end", Money(0, row.currency), as_of)
+    told = await _asked(cashier, row.provider_subscription_id, wanted, as_of)
+    return PlanPreview(wanted, "now", told.money, told.as_of)
+
+
+async def _asked(cashier: Cashier, subscription_id: str, tier: str, as_of: datetime) -> Preview:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await cashier.payments.preview(subscription_id, tier, as_of)
+    except (TimeoutError, protocol.OutcomeUnknown) as error:
+        log.warning("preview_not_told", error=type(error).__name__)
+        raise OutcomeUnknown("The payment provider does not answer.") from error
+    except PaymentError as error:
+        if error.code == "price_missing":
+            raise BillingUnavailable from error
+        raise PaymentRefused(error.code, error.detail) from error
