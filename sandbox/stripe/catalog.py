@@ -47,7 +47,8 @@ def create_price(call: Call) -> Object:
         recurring=recurring and {"interval": recurring["interval"], "interval_count": recurring.get("interval_count")
                                  or 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"},
         tax_behavior=params.get("tax_behavior", "unspecified"), tiers_mode=None, transform_quantity=None,
-        type="recurring" if recurring else "one_time", unit_amount=amount, unit_amount_decimal=str(amount))
+        type="recurring" if recurring else "one_time", unit_amount=amount, unit_amount_decimal=str(amount),
+        _options=_options(params.get("currency_options") or {}))
     fill_metadata(price, params.get("metadata"), present="metadata" in params)
     world.emit("price.created", price)
     return price
@@ -57,9 +58,20 @@ def update_price(call: Call) -> Object:
     price = call.world.find("price", call.ids[0])
     if call.params.get("lookup_key") not in (None, price["lookup_key"]):
         _claim_lookup_key(call.world, call.params["lookup_key"], transfer=bool(call.params.get("transfer_lookup_key")))
+    price["_options"] = {**price.get("_options", {}), **_options(call.params.get("currency_options") or {})}
     changed = updated(call, "price", "price.updated", "active", "lookup_key", "nickname", "tax_behavior")
     _show_in_subscriptions(call.world, changed)
     return changed
+
+
+def _options(given: dict[str, Any]) -> dict[str, int]:
+    """Amounts in other currencies, by currency."""
+    found = {}
+    for code, option in given.items():
+        currency, name = currencies.known(code, f"currency_options[{code}]"), f"currency_options[{code}][unit_amount]"
+        found[currency] = whole(0)(option.get("unit_amount") if isinstance(option, dict) else None, name)
+        currencies.check_amount(found[currency], currency, name)
+    return found
 
 
 def list_prices(call: Call) -> dict[str, Any]:
@@ -177,7 +189,8 @@ def _listing(kind: str) -> Any:
 _PRODUCT: Any = {"name": text(), "active": flag, "description": text(), "tax_code": text(),
                  "unit_label": text(), **METADATA}
 _PRICE: Any = {"active": flag, "lookup_key": text(200), "transfer_lookup_key": flag, "nickname": text(),
-               "tax_behavior": one_of("exclusive", "inclusive", "unspecified"), **METADATA}
+               "tax_behavior": one_of("exclusive", "inclusive", "unspecified"), "currency_options": anything,
+               **METADATA}
 ROUTES: list[Route] = [
     route("POST", "/v1/products", create_product, "name", id=text(), images=anything, **_PRODUCT),
     route("GET", "/v1/products", _listing("product"), active=flag, created=span, ids=list_of(text()), **PAGE),

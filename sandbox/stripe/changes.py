@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from sandbox.stripe import invoices, subscriptions
+from sandbox.stripe import currencies, invoices, subscriptions
 from sandbox.stripe.clock import after
 from sandbox.stripe.errors import declined, invalid
 from sandbox.stripe.payments import DECLINES
@@ -40,7 +40,7 @@ def wanted(world: World, subscription: Object, items: list[dict[str, Any]], name
             raise invalid("Adding items is not part of this stand-in: pass the id of the item to change.",
                           f"{name}[{index}][id]")
         price = recurring_price(world, given.get("price") or item["price"]["id"], f"{name}[{index}][price]")
-        if price["currency"] != subscription["currency"]:
+        if subscription["currency"] not in currencies.offered(price):
             raise invalid(f"The price specified only supports `{price['currency']}`. This doesn't match the expected "
                           f"currency: `{subscription['currency']}`.", f"{name}[{index}][price]")
         quantity = given.get("quantity") or item["quantity"]
@@ -59,6 +59,16 @@ def recurring_price(world: World, price_id: str, name: str) -> Object:
         raise invalid(f"The price specified is inactive. This field only accepts active prices: {price_id}", name,
                       "resource_missing")
     return price
+
+
+def charged_in(asked: str | None, items: list[tuple[Object, int]]) -> str:
+    """The currency a purchase is charged in: the one asked for, if every price is offered in it."""
+    wanted = currencies.known(asked or items[0][0]["currency"])
+    for price, _ in items:
+        if wanted not in currencies.offered(price):
+            raise invalid(f"The price specified only supports {', '.join(sorted(currencies.offered(price)))}. This "
+                          f"doesn't match the expected currency: `{wanted}`.", "currency")
+    return wanted
 
 
 def change(world: World, subscription: Object, found: list[Change], *, proration: str, behaviour: str,
@@ -100,18 +110,21 @@ def proration_lines(world: World, subscription: Object, found: list[Change], at:
         now = min(max(world.now() if at is None else at, start), end)
         left = Fraction(end - now, end - start)
         old = world.get(one.item["price"]["id"])
+        currency = subscription["currency"]
+        was = currencies.unit_amount(old, currency) * one.item["quantity"]
+        will_be = currencies.unit_amount(one.price, currency) * one.quantity
         day = datetime.fromtimestamp(now, UTC).strftime("%-d %b %Y")
         rest = now, end
         lines.append(invoices.line(
-            subscription, one.item, old, -round(old["unit_amount"] * one.item["quantity"] * left), rest,
+            subscription, one.item, old, -currencies.nearest(was * left, currency), rest,
             f"Unused time on {_name(world, old)} after {day}", proration=True))
         if one.resets:
             period = now, after(now, one.price["recurring"]["interval"], one.price["recurring"]["interval_count"])
-            lines.append(invoices.line(subscription, one.item, one.price, one.price["unit_amount"] * one.quantity,
-                                       period, f"{one.quantity} × {_name(world, one.price)}"))
+            lines.append(invoices.line(subscription, one.item, one.price, will_be, period,
+                                       f"{one.quantity} × {_name(world, one.price)}"))
         else:
             lines.append(invoices.line(
-                subscription, one.item, one.price, round(one.price["unit_amount"] * one.quantity * left), rest,
+                subscription, one.item, one.price, currencies.nearest(will_be * left, currency), rest,
                 f"Remaining time on {_name(world, one.price)} after {day}", proration=True))
     return lines
 

@@ -28,7 +28,7 @@ def create(call: Call) -> Object:
     items = [(changes.recurring_price(world, item["price"], f"line_items[{index}][price]"), item.get("quantity") or 1)
              for index, item in enumerate(params["line_items"])]
     if params.get("customer"):
-        _one_currency(world, world.find("customer", params["customer"], "customer"), items[0][0]["currency"])
+        world.find("customer", params["customer"], "customer")
     given = params.get("discounts") or []
     redeemed = [discounts.check(world, one, f"discounts[{index}]", customer=params.get("customer"))
                 for index, one in enumerate(given)]
@@ -37,7 +37,10 @@ def create(call: Call) -> Object:
     if not now + HOUR // 2 <= expires_at <= now + DAY:
         raise invalid("The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session "
                       "creation.", "expires_at")
+    currency = changes.charged_in(params.get("currency"), items)
+    _one_currency(world, params.get("customer"), currency)
     session = _blank(world, params, items, expires_at)
+    _charge_in(world, session, currency)
     session["_redeemed"] = [[coupon["id"], code] for coupon, code in redeemed]
     _total(world, session, redeemed)
     fill_metadata(session, params.get("metadata"), present="metadata" in params)
@@ -46,12 +49,16 @@ def create(call: Call) -> Object:
 
 
 def pay(world: World, session: Object, card: Card = "ok", *, authenticated: bool = False,
-        promotion_code: str | None = None, asynchronous: bool = False) -> str:
+        promotion_code: str | None = None, asynchronous: bool = False, currency: str | None = None) -> str:
     """The person pays: ``paid``, ``failed``, or ``action`` when the bank wants to see them first.
 
-    ``asynchronous`` is a way of paying that is only known days later to have worked.
+    ``asynchronous`` is a way of paying that is only known days later to have worked. ``currency`` is the person's
+    own, which the page shows them where all prices are offered in it.
     """
     ensure_open(session)
+    if currency is not None:
+        _one_currency(world, session["customer"], currency)
+        _charge_in(world, session, changes.charged_in(currency, _items(world, session)))
     redeemed = _redeemed(world, session, promotion_code)
     _total(world, session, redeemed)
     data = session["_subscription_data"]
@@ -62,10 +69,10 @@ def pay(world: World, session: Object, card: Card = "ok", *, authenticated: bool
     customer = _customer(world, session)
     if asked:
         customers.card_of(world, customer)
-    items = [(world.get(line["price"]["id"]), line["quantity"]) for line in session["_line_items"]]
     subscription, _ = subscriptions.start(
-        world, customer, items, metadata=data.get("metadata") or {}, trial_days=trial, card="ok", redeemed=redeemed,
-        session=session["id"], authenticated=authenticated, pay=not asynchronous)
+        world, customer, _items(world, session), currency=session["currency"], metadata=data.get("metadata") or {},
+        trial_days=trial, card="ok", redeemed=redeemed, session=session["id"], authenticated=authenticated,
+        pay=not asynchronous)
     if asynchronous:
         _processing(world, subscription)
     paid = "paid" if session["amount_total"] else "no_payment_required"
@@ -122,9 +129,21 @@ def _attempt(world: World, session: Object, card: Card) -> str:
     return try_card(world, world.get(session["_intent"]), card, authenticated=False, page_url=session["url"])
 
 
-def _one_currency(world: World, customer: Object, currency: str) -> None:
+def _items(world: World, session: Object) -> list[tuple[Object, int]]:
+    return [(world.get(line["price"]["id"]), line["quantity"]) for line in session["_line_items"]]
+
+
+def _charge_in(world: World, session: Object, currency: str) -> None:
+    """Write the page's sums in this currency."""
+    session["currency"] = currency
+    for line, (price, quantity) in zip(session["_line_items"], _items(world, session), strict=True):
+        amount = currencies.unit_amount(price, currency) * quantity
+        line.update(currency=currency, amount_subtotal=amount, amount_total=amount)
+
+
+def _one_currency(world: World, customer_id: str | None, currency: str) -> None:
     for known in world.of_kind("subscription"):
-        if (known["customer"], known["status"] in subscriptions.ENDED) == (customer["id"], False) \
+        if (known["customer"], known["status"] in subscriptions.ENDED) == (customer_id, False) \
                 and known["currency"] != currency:
             raise invalid("You cannot combine currencies on a single customer. This customer has an active "
                           f"subscription with currency {known['currency']}.", "customer")

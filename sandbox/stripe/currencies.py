@@ -1,4 +1,7 @@
-"""How many decimals an amount of a currency has at Stripe, and which amounts it refuses."""
+"""How many decimals an amount of a currency has at Stripe, which amounts it refuses, and what a price is in each."""
+
+from fractions import Fraction
+from typing import Any
 
 from sandbox.stripe.errors import invalid
 
@@ -34,6 +37,24 @@ def check_amount(amount: int, currency: str, name: str) -> None:
     if currency in WHOLE_ONLY and amount % 100:
         raise invalid(f"Invalid amount: in {currency} amounts must be multiples of 100.", name,
                       "parameter_invalid_integer")
+
+
+def nearest(amount: Fraction | int, currency: str) -> int:
+    """The nearest amount that can be charged: prorations and discounts do not come out even."""
+    step = 10 if currency in THREE else 100 if currency in WHOLE_ONLY else 1
+    return round(Fraction(amount) / step) * step
+
+
+def unit_amount(price: dict[str, Any], currency: str) -> int:
+    """What one unit costs in this currency: the price's own, or one it has an amount of its own for."""
+    if currency == price["currency"]:
+        return int(price["unit_amount"])
+    return int(price["_options"][currency])
+
+
+def offered(price: dict[str, Any]) -> set[str]:
+    """The currencies a price can be paid in."""
+    return {price["currency"], *price.get("_options", {})}
 
 
 def display(amount: int, currency: str) -> str:

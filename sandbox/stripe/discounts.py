@@ -1,8 +1,10 @@
 """Coupons and promotion codes applied: to a checkout, a subscription, and the lines of an invoice."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
+from sandbox.stripe import currencies
 from sandbox.stripe.clock import after
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.world import Object, World
@@ -55,7 +57,7 @@ def amount_off(coupon: Object, subtotal: int, currency: str) -> int:
     """How much the coupon takes off a positive sum, in minor units; a credit is discounted likewise."""
     if coupon["percent_off"] is not None:
         share = Decimal(subtotal) * Decimal(str(coupon["percent_off"])) / 100
-        return int(share.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+        return currencies.nearest(Fraction(share.quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
     return min(max(subtotal, 0), coupon["amount_off"]) if coupon["currency"] == currency else 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import discounts
+from sandbox.stripe import currencies, discounts
 from sandbox.stripe.calls import Call, Route, route, within
 from sandbox.stripe.clock import HOUR
 from sandbox.stripe.errors import conflict
@@ -19,7 +19,7 @@ def line(subscription: Object, item: Object, price: Object, amount: int, period:
          proration: bool = False) -> dict[str, Any]:
     """One line for a subscription's item; ``amount`` in minor units, negative for a credit."""
     return {
-        "id": new_id("il_1"), "object": "line_item", "amount": amount, "currency": price["currency"],
+        "id": new_id("il_1"), "object": "line_item", "amount": amount, "currency": subscription["currency"],
         "description": description, "discount_amounts": [], "discountable": True, "discounts": [], "livemode": False,
         "metadata": dict(subscription["metadata"]),
         "parent": {"type": "subscription_item_details", "invoice_item_details": None, "subscription_item_details": {
@@ -28,7 +28,7 @@ def line(subscription: Object, item: Object, price: Object, amount: int, period:
             "subscription": subscription["id"], "subscription_item": item["id"]}},
         "period": {"start": period[0], "end": period[1]}, "pretax_credit_amounts": [],
         "pricing": {"type": "price_details", "price_details": {"price": price["id"], "product": price["product"]},
-                    "unit_amount_decimal": str(price["unit_amount"])},
+                    "unit_amount_decimal": str(currencies.unit_amount(price, subscription["currency"]))},
         "quantity": item["quantity"], "quantity_decimal": str(item["quantity"]), "subscription": subscription["id"],
         "subtotal": amount, "taxes": []}
 

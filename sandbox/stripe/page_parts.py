@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from sandbox.stripe import subscriptions
-from sandbox.stripe.currencies import display
+from sandbox.stripe.currencies import display, offered, unit_amount
 from sandbox.stripe.world import Object, World
 
 PRACTICE = '<p class="practice">Practice page: no real card, no real money.</p>'
@@ -108,16 +108,16 @@ def pdf(invoice: Object) -> bytes:
 
 
 def _subscription(world: World, subscription: Object) -> str:
-    item = subscription["items"]["data"][0]
+    item, currency = subscription["items"]["data"][0], subscription["currency"]
     until = day(item["current_period_end"])
     ends = subscription["cancel_at_period_end"]
     hidden = f'<input type="hidden" name="subscription" value="{subscription["id"]}">'
     switches = "".join(
         form(hidden, f'<input type="hidden" name="price" value="{price["id"]}">',
              button("switch", f"Switch to {world.get(price['product'])['name']}, "
-                              f"{display(price['unit_amount'], price['currency'])} a {price['recurring']['interval']}"))
+                              f"{display(unit_amount(price, currency), currency)} a {price['recurring']['interval']}"))
         for price in world.of_kind("price")
-        if price["active"] and price["recurring"] and price["currency"] == subscription["currency"]
+        if price["active"] and price["recurring"] and currency in offered(price)
         and price["id"] != item["price"]["id"])
     card = button("card", "Replace the card by one that works") if subscription["_card"] != "ok" else ""
     return (f'<section><h2>{escape(world.get(item["price"]["product"])["name"])} '

@@ -126,8 +126,14 @@ def _subscriptions(world: "World", customer: dict[str, Any]) -> dict[str, Any]:
     return listed(rows[::-1], f"/v1/customers/{customer['id']}/subscriptions")
 
 
+def _currencies(world: "World", price: dict[str, Any]) -> dict[str, Any]:
+    amounts = {price["currency"]: price["unit_amount"], **world.get(price["id"]).get("_options", {})}
+    return {currency: {"custom_unit_amount": None, "tax_behavior": price["tax_behavior"], "unit_amount": amount,
+                       "unit_amount_decimal": str(amount)} for currency, amount in amounts.items()}
+
+
 INCLUDABLE: dict[tuple[str, str], Callable[["World", dict[str, Any]], Any]] = {
     ("invoice", "payments"): _payments, ("invoice", "confirmation_secret"): _secret,
     ("checkout.session", "line_items"): _line_items, ("charge", "refunds"): _refunds,
-    ("customer", "subscriptions"): _subscriptions,
+    ("customer", "subscriptions"): _subscriptions, ("price", "currency_options"): _currencies,
 }

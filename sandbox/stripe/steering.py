@@ -56,8 +56,9 @@ class Steering:
         elif action in ("later_succeeds", "later_fails"):
             checkout.settle_later(self._world, session, worked=action == "later_succeeds")
         elif action in CHECKOUT:
-            code = (await _body(request)).get("promotion_code")
-            outcome = checkout.pay(self._world, session, promotion_code=code, **CHECKOUT[action])
+            body = await _body(request)
+            outcome = checkout.pay(self._world, session, promotion_code=body.get("promotion_code"),
+                                   currency=body.get("currency"), **CHECKOUT[action])
             return {"outcome": outcome, "session": self._world.shown(session),
                     "return_url": checkout.return_url(session) if outcome == "paid" else session["url"]}
         else:

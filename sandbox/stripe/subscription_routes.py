@@ -32,7 +32,8 @@ def create(call: Call) -> Object:
     customers.card_of(world, customer)
     subscription, _ = subscriptions.start(
         world, customer, items, metadata=params.get("metadata") or {}, trial_days=params.get("trial_period_days"),
-        card=card, redeemed=redeemed, pay=behaviour != "default_incomplete")
+        card=card, redeemed=redeemed, pay=behaviour != "default_incomplete",
+        currency=changes.charged_in(params.get("currency"), items))
     return subscription
 
 

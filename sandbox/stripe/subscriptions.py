@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import discounts, invoices
+from sandbox.stripe import currencies, discounts, invoices
 from sandbox.stripe.clock import DAY, HOUR, after
 from sandbox.stripe.payments import Card, Outcome
 from sandbox.stripe.rendering import listed
@@ -25,9 +25,12 @@ def new_item(world: World, subscription_id: str, price: Object, quantity: int, p
 
 def start(world: World, customer: Object, items: list[tuple[Object, int]], *, metadata: dict[str, str],
           trial_days: int | None, card: Card, redeemed: list[Redeemed], session: str | None = None,
-          pay: bool = True, authenticated: bool = False) -> tuple[Object, Outcome]:
-    """Begin a subscription and try its first invoice; with ``pay`` False the invoice only opens."""
+          pay: bool = True, authenticated: bool = False, currency: str | None = None) -> tuple[Object, Outcome]:
+    """Begin a subscription and try its first invoice; with ``pay`` False the invoice only opens. ``currency`` is
+    the first price's own unless it is another that all prices are offered in.
+    """
     subscription = _blank(world, customer, items, metadata, trial_days, card)
+    subscription["currency"] = currency or subscription["currency"]
     subscription["discounts"] = [
         discounts.redeem(world, coupon, code, customer=customer["id"], subscription=subscription["id"],
                          session=session)["id"] for coupon, code in redeemed]
@@ -53,7 +56,7 @@ def cycle_lines(world: World, subscription: Object) -> list[dict[str, Any]]:
         price = world.get(item["price"]["id"])
         product = world.get(price["product"])["name"]
         words = f"Trial period for {product}" if trial else f"{item['quantity']} × {product}"
-        amount = 0 if trial else price["unit_amount"] * item["quantity"]
+        amount = 0 if trial else currencies.unit_amount(price, subscription["currency"]) * item["quantity"]
         lines.append(invoices.line(subscription, item, price, amount, period_of(item), words))
     return lines
 

@@ -262,7 +262,7 @@ class StripePayments:
     async def _price_in(self, currency: str, price: Mapping[str, Any]) -> Money:
         """What a period costs in the currency that is charged: a price may have amounts in others than its own."""
         own = Money(int(price.get("unit_amount") or price.get("amount") or 0), str(price["currency"]))
-        if True:
+        if currency == own.currency:
             return own
         told = await self._asked(self._client.v1.prices.retrieve_async(price["id"], {"expand": ["currency_options"]}))
         option = (told.get("currency_options") or {}).get(currency)
