@@ -9,14 +9,14 @@ from aiogram.enums import ChatType
 from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import CallbackQuery, Chat, ErrorEvent, Message, TelegramObject, User
 
-from bot import texts
+from bot import keyboards, texts
 from bot.answers import answer
-from bot.handlers import approvals, plan, positions, settings, signals, start
+from bot.handlers import approvals, plan, positions, receipt, settings, signals, start
 from bot.keyboards import Links
 from bot.replies import Replies
 from services import users
 from services.desk import Desk
-from services.errors import DomainError, Unauthenticated
+from services.errors import DomainError, TierTooLow, Unauthenticated
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
@@ -27,7 +27,8 @@ def build(desk: Desk, links: Links) -> Dispatcher:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher["desk"], dispatcher["links"] = desk, links
     members = Router(name="members")
-    for inner in (approvals.router(), signals.router(), positions.router(), plan.router(), settings.router()):
+    for inner in (approvals.router(), signals.router(), positions.router(), plan.router(), receipt.router(),
+                  settings.router()):
         members.include_router(inner)
     members.message.middleware(KnownUser())
     members.callback_query.middleware(KnownUser())
@@ -84,12 +85,17 @@ async def outdated(callback: CallbackQuery, bot: Bot) -> None:
     await answer(bot, callback, texts.OUTDATED_BUTTON)
 
 
-async def refuse(event: ErrorEvent, bot: Bot, replies: Replies) -> None:
+async def refuse(event: ErrorEvent, bot: Bot, replies: Replies, links: Links) -> None:
     """Every error of the desk becomes a reply, once, here."""
     error = event.exception
     assert isinstance(error, DomainError)
     log.info("refused", code=error.code)
-    if event.update.callback_query is not None:
+    if isinstance(error, TierTooLow):
+        # Telegram's alert has no buttons, so the way to the plans stands in the chat.
+        replies.say(texts.error(error), keyboards.plans(links, error.needed))
+        if event.update.callback_query is not None:
+            await answer(bot, event.update.callback_query, texts.error(error))
+    elif event.update.callback_query is not None:
         await answer(bot, event.update.callback_query, texts.error(error), alert=True)
     else:
         replies.say(texts.error(error))

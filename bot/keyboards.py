@@ -14,11 +14,11 @@ class Links:
 
     app_url: str | None
 
-    def open_app(self, path: str = "/app") -> list[InlineKeyboardButton]:
+    def open_app(self, path: str = "/app", text: str = texts.OPEN_APP) -> list[InlineKeyboardButton]:
         """The row with the button that opens the Mini App, empty without one."""
         if self.app_url is None:
             return []
-        return [InlineKeyboardButton(text=texts.OPEN_APP, web_app=WebAppInfo(url=f"{self.app_url}{path}"))]
+        return [InlineKeyboardButton(text=text, web_app=WebAppInfo(url=f"{self.app_url}{path}"))]
 
 
 def decide(links: Links, approval_id: int, terms_hash: str) -> InlineKeyboardMarkup:
@@ -36,6 +36,12 @@ def decide(links: Links, approval_id: int, terms_hash: str) -> InlineKeyboardMar
 def app(links: Links, path: str = "/app") -> InlineKeyboardMarkup | None:
     """Only Open app; None when there is nothing to open."""
     row = links.open_app(path)
+    return rowed([row]) if row else None
+
+
+def plans(links: Links, tier: str) -> InlineKeyboardMarkup | None:
+    """The way to a plan; None when there is nothing to open."""
+    row = links.open_app(f"/app/billing?tier={tier}", texts.SEE_PLANS)
     return rowed([row]) if row else None
 
 

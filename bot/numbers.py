@@ -43,6 +43,13 @@ def clock(instant: datetime) -> str:
     return f"{instant:%H:%M}{GAP}UTC"
 
 
+def day(at: datetime | None, now: datetime) -> str:
+    """A day, with its year when that is another one."""
+    if at is None:
+        return "soon"
+    return f"{at.day} {at:%b}" + (f" {at.year}" if at.year != now.year else "")
+
+
 def span(left: timedelta) -> str:
     """How long is left, in the largest sensible unit."""
     seconds = max(0, int(left.total_seconds()))

@@ -3,7 +3,7 @@
 from html import escape
 
 from models.order import OrderStatus
-from services import reasons
+from services import reasons, tiers
 from services.errors import DomainError, TierTooLow
 
 COMMANDS = {
@@ -12,6 +12,7 @@ COMMANDS = {
     "positions": "Your open positions",
     "accounts": "Your accounts",
     "plan": "Your plan and when it renews",
+    "receipt": "Your last payment",
     "settings": "Sound, plan, volume",
     "why": "The reasoning behind a signal",
     "help": "How this works",
@@ -61,6 +62,17 @@ PLAN_STATES = {
     "past_due": "⚠️ Payment failed, access until {date}. Settle it in the app.",
     "lapsed": "⚠️ Payment failed, access has ended. Settle it in the app.",
 }
+NO_RECEIPT = "No payments yet. /plan shows your plan."
+RECEIPT = "Paid <b>{amount}</b> · {paid}\nConfirmed by {provider} · {heard}\n{opened}"
+RECEIPT_OPENED = {
+    "under_way": "Your plan is being updated. /plan shows it.",
+    "until": "{tier} until {until}",
+    "was_until": "{tier} was open until {until}",
+    "refund": "Refunded {revoked}, {tier} has ended",
+    "dispute": "Disputed {revoked}, {tier} is closed meanwhile",
+    "revoked": "{tier} was taken back {revoked}",
+}
+PAYERS = {"stripe": "Stripe", "telegram": "Telegram"}
 NOTICE = {"on": "with sound", "silent": "silent"}
 NOTICE_BUTTON = {"on": "🔔 With sound", "silent": "🔕 Silent"}
 NOTICE_SET = {"on": "New cards make a sound.", "silent": "New cards arrive silently."}
@@ -88,7 +100,7 @@ FAILED = "Something went wrong on our side. Nothing was changed; please try agai
 APPROVED, REJECTED = "Approved. Sending the order.", "Rejected."
 APPROVED_BEFORE, REJECTED_BEFORE = "You have approved this already.", "You have rejected this already."
 
-OPEN_APP, APPROVE, REJECT = "Open app", "Approve", "Reject"
+OPEN_APP, APPROVE, REJECT, SEE_PLANS = "Open app", "Approve", "Reject", "See the plans"
 
 OPEN_INVOICE = "Open invoice"
 # What is said when money has moved, or has to.
@@ -141,7 +153,7 @@ ORDER_STATES = {
 def error(of: DomainError) -> str:
     """The reply for an error of the desk."""
     if isinstance(of, TierTooLow):
-        return f"Your plan covers the paper account only. Trading live needs the {of.needed.capitalize()} plan."
+        return f"Your plan covers the paper account only. Trading live needs the {tiers.title(of.needed)} plan."
     return ERRORS.get(of.code, ERRORS["error"])
 
 

@@ -36,6 +36,11 @@ class Tier:
         return timedelta(seconds=self.card_delay_seconds)
 
 
+def title(name: str) -> str:
+    """A tier's name as people write it."""
+    return "VIP" if name == "vip" else name.capitalize()
+
+
 class Catalogue:
     """Every tier the desk sells, by rank."""
 

@@ -56,7 +56,7 @@ async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: C
             await idempotency.lose_sight(session, held)
         raise
     except DomainError as error:
-        response = problems.of_domain(error, request[keys.request_id])
+        response = problems.of_domain(error, request)
     except (ValidationError, InvalidJson, web.HTTPException):
         # The request is no such request: nothing was begun, and the key is free for a better one.
         async with database.writing() as session:

@@ -61,7 +61,7 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except DomainError as error:
-        return problems.of_domain(error, request_id)
+        return problems.of_domain(error, request)
     except InvalidJson as error:
         return problems.problem("invalid_json", str(error).capitalize() + ".", request_id)
     except ValidationError as error:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from runtime import strict_json
 from services.errors import DomainError, RateLimited, TierTooLow
+from webapp import keys
 
 # code: (status, title)
 PROBLEMS: dict[str, tuple[int, str]] = {
@@ -58,15 +59,17 @@ def problem(code: str, detail: str, request_id: str, *, status: int | None = Non
                         content_type="application/problem+json")
 
 
-def of_domain(error: DomainError, request_id: str) -> web.Response:
-    """The answer for an error of the desk."""
+def of_domain(error: DomainError, request: web.Request) -> web.Response:
+    """The answer for an error of the desk; a plan that is too low comes with the way to the one that is needed."""
+    request_id = request[keys.request_id]
     if isinstance(error, RateLimited):
         wait = str(error.retry_after)
         return problem(error.code, error.detail, request_id, headers={
             "Retry-After": wait, "RateLimit-Limit": str(error.limit), "RateLimit-Remaining": "0",
             "RateLimit-Reset": wait})
     if isinstance(error, TierTooLow):
-        return problem(error.code, error.detail, request_id, needed_tier=error.needed)
+        way = f"{request.app[keys.settings].public_url}/app/billing?tier={error.needed}"
+        return problem(error.code, error.detail, request_id, needed_tier=error.needed, upgrade_url=way)
     headers = {"Retry-After": "1"} if error.code in COME_BACK else None
     return problem(error.code, error.detail, request_id, headers=headers)
 

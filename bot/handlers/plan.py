@@ -7,14 +7,14 @@ from aiogram import Router
 from aiogram.filters import Command
 from aiogram.types import Message
 
-from bot import keyboards, texts
+from bot import keyboards, numbers, texts
 from bot.clock import now
 from bot.keyboards import Links
 from bot.replies import Replies
 from models.billing import Subscription
 from services import grants, subscriptions, tiers
 from services.desk import Desk
-from services.tiers import Tier
+from services.tiers import Tier, title
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,21 @@ async def show(_message: Message, desk: Desk, replies: Replies, links: Links, us
         grant = await grants.cover(session, user_id, tier.rank, moment)
     known = Known(tier, row, desk.catalogue.named(row.tier) if row else None,
                   grant.ends_at if grant else None, moment)
-    replies.say(texts.PLAN.format(tier=_name(tier), status=_status(known)), keyboards.app(links, "/app/billing"))
+    told = texts.PLAN.format(tier=title(tier.name), status=_status(known))
+    replies.say(told, keyboards.app(links, "/app/billing"))
 
 
 def _status(known: Known) -> str:
     """The status in words, with the date that matters next."""
     row, has_access = known.row, known.tier.rank > 0
-    cover = _date(known.covered_until, known.now)
+    cover = numbers.day(known.covered_until, known.now)
     if row is None:
         return texts.PLAN_STATES["granted" if has_access else "free"].format(date=cover)
     if row.status in subscriptions.WITHOUT_ACCESS or row.status == "past_due":
         return texts.PLAN_STATES["past_due" if has_access else "lapsed"].format(date=cover)
-    end = _date(row.trial_end if row.status == "trialing" and row.trial_end else row.current_period_end, known.now)
-    return texts.PLAN_STATES[_state(known, row)].format(date=end, then=_name(known.paid_for or known.tier))
+    trial_end = row.trial_end if row.status == "trialing" else None
+    end = numbers.day(trial_end or row.current_period_end, known.now)
+    return texts.PLAN_STATES[_state(known, row)].format(date=end, then=title((known.paid_for or known.tier).name))
 
 
 def _state(known: Known, row: Subscription) -> str:
@@ -67,14 +69,3 @@ def _state(known: Known, row: Subscription) -> str:
     if paid_for > known.tier.rank:
         return "unpaid"
     return "changes" if paid_for < known.tier.rank else "active"
-
-
-def _name(tier: Tier) -> str:
-    return "VIP" if tier.name == "vip" else tier.name.capitalize()
-
-
-def _date(at: datetime | None, moment: datetime) -> str:
-    """A day, with its year when that is another one."""
-    if at is None:
-        return "soon"
-    return f"{at.day} {at:%b}" + (f" {at.year}" if at.year != moment.year else "")

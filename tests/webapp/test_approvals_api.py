@@ -76,6 +76,10 @@ async def test_refusals_are_typed(door: Door) -> None:
     async with door.desk.database.writing() as session:
         await session.execute(update(Account).values(route=Route.TERMINAL))
     assert await approve() == (403, "tier_too_low")
+    _, problem, _ = await door.call("POST", f"{path}/approve", token=token,
+                                    body={"terms_hash": approval["terms_hash"]})
+    assert problem["needed_tier"] == "premium"
+    assert problem["upgrade_url"] == f"{door.settings.public_url}/app/billing?tier=premium"
     async with door.desk.database.writing() as session:
         await session.execute(update(Account).values(is_primary=False))
     assert await approve() == (409, "no_account")
