@@ -225,11 +225,14 @@ class Control:
 def message_view(message: Message) -> dict[str, Any]:
     """A message as the control API shows it."""
     rows = (message.reply_markup or {}).get("inline_keyboard", [])
-    return {
+    view: dict[str, Any] = {
         "message_id": message.message_id, "from": "bot" if message.from_bot else "user", "text": message.text,
         "entities": message.entities, "buttons": [[_button(button) for button in row] for row in rows],
         "date": message.date, "edit_date": message.edit_date, "edits": message.edits, "reply_to": message.reply_to,
     }
+    if message.service is not None:
+        view["service"] = message.service
+    return view | {"slug": message.slug, "paid": message.paid} if message.slug is not None else view
 
 
 def reply(body: Any, status: int = 200) -> web.Response:
@@ -238,7 +241,7 @@ def reply(body: Any, status: int = 200) -> web.Response:
 
 
 def _button(button: dict[str, Any]) -> dict[str, Any]:
-    shown = ("text", "style", "callback_data", "url", "copy_text")
+    shown = ("text", "style", "callback_data", "url", "copy_text", "pay")
     view: dict[str, Any] = {name: button[name] for name in shown if name in button}
     return {**view, "web_app_url": button["web_app"]["url"]} if "web_app" in button else view
 

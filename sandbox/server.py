@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -14,6 +16,7 @@ from sandbox.product import Nudge, PricesOf, Product, SetPrice
 from sandbox.publishing import Publisher
 from sandbox.stripe.pages import protect
 from sandbox.stripe.standin import StripeSettings, StripeStandIn
+from sandbox.telegram import paying, steering
 from sandbox.telegram.api import Telegram
 from sandbox.telegram.limits import Limits
 from sandbox.telegram.routes import Door
@@ -28,7 +31,7 @@ class Sandbox:
     """Build, ``attach`` what it shall steer, ``start``, and ``stop`` it in the end.
 
     ``app_url`` is the product's base address. Everything people and bot have said is kept in ``database_path``.
-    With ``stripe`` its stand-in listens at the same address.
+    With ``stripe`` its stand-in listens at the same address, and Telegram's charges go by its clock.
     """
 
     def __init__(self, bot_token: str, database_path: Path, app_url: str, *, limits: Limits | None = None,
@@ -45,6 +48,7 @@ class Sandbox:
         self._stripe_settings = stripe
         self._stripe: StripeStandIn | None = None
         self._publisher = Publisher(self._product)
+        self._renewals: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
 
     def attach(self, *, provider_key: tuple[str, str] | None = None, set_price: SetPrice | None = None,
@@ -67,10 +71,12 @@ class Sandbox:
         except RefusedToStart:
             await self._stop_stripe()
             raise
-        self._telegram = Telegram(store, self._limits)
+        clock = self._stripe.world.now if self._stripe is not None else time.time
+        self._telegram = Telegram(store, self._limits, clock)
         store.start()
         self._publisher.start()
         self._telegram.courier.start()
+        self._renewals = asyncio.create_task(paying.keep_renewing(self._telegram))
         self._runner = web.AppRunner(self._application(self._telegram), access_log=None,
                                      shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
@@ -90,6 +96,7 @@ class Sandbox:
         telegram, self._telegram = self._telegram, None
         if telegram is None or self._runner is None:
             return
+        await self._stop_renewals()
         telegram.updates.end_poll()
         telegram.hub.close()
         await telegram.courier.stop()
@@ -97,6 +104,13 @@ class Sandbox:
         await self._stop_stripe()
         await self._publisher.stop()
         await telegram.state.store.close()
+
+    async def _stop_renewals(self) -> None:
+        renewals, self._renewals = self._renewals, None
+        if renewals is not None:
+            renewals.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewals
 
     async def _stop_stripe(self) -> None:
         stripe, self._stripe = self._stripe, None
@@ -117,6 +131,7 @@ class Sandbox:
         app = web.Application(middlewares=[only_from_here, errors_as_json], client_max_size=LARGEST_BODY)
         Door(telegram, self._token).register(app)
         Control(telegram, self._product, self._publisher, self._token, self._stripe).register(app)
+        steering.Steering(telegram).register(app)
         Console(telegram, self._product).register(app)
         if self._stripe is not None:
             self._stripe.register(app)

@@ -1,8 +1,11 @@
 """What the Bot API's methods work on, in one hand."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from sandbox.events import Hub
+from sandbox.telegram.books import Books
 from sandbox.telegram.faults import Faults
 from sandbox.telegram.limits import Limits, RateLimiter
 from sandbox.telegram.state import State
@@ -14,18 +17,21 @@ FIRST_PEOPLE = (("Ada", "ada"), ("Boris", "boris"), ("Chiara", None))
 
 
 class Telegram:
-    """One bot's corner of Telegram, durable in one file."""
+    """One bot's corner of Telegram, durable in one file. Stars are charged by ``clock``, in unix seconds."""
 
-    def __init__(self, store: Store, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, store: Store, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        self.limits, self._clock = limits, clock
         self.hub = Hub()
         self.state = State(store, self.hub)
+        self.books = Books(store)
         self.faults = Faults()
         self.limiter = RateLimiter(limits)
         self.courier = Courier(self.state, limits.webhook_retry_seconds)
         self.updates = Updates(self.state, self.courier)
         self.taps: dict[str, asyncio.Event] = {}
         """Taps whose person still waits; set when the bot answers."""
+        self.checkouts: dict[str, asyncio.Future[str]] = {}
+        """Payers who wait for the bot's word by query id; the word is empty for yes, else the reason for no."""
         self.calls: dict[str, dict[int, int]] = {}
         """How often each method was answered with each code since the start."""
         if not self.state.people:
@@ -34,6 +40,9 @@ class Telegram:
 
     async def committed(self) -> None:
         await self.state.store.committed()
+
+    def now(self) -> int:
+        return int(self._clock())
 
     def count(self, method: str, code: int) -> None:
         codes = self.calls.setdefault(method, {})

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-KINDS = frozenset({"429", "502", "timeout", "403", "drop"})
-WRITES = frozenset({"sendmessage", "editmessagetext", "editmessagereplymarkup", "deletemessage"})
+KINDS = frozenset({"429", "502", "timeout", "403", "drop", "500_after_commit"})
+WRITES = frozenset({"sendmessage", "editmessagetext", "editmessagereplymarkup", "deletemessage", "sendinvoice"})
 ANSWERS = frozenset({"answercallbackquery", "sendchataction"})
 
 
 @dataclass(slots=True)
 class Fault:
     """``429`` and ``502`` answer so; ``403`` says blocked; ``timeout`` does nothing and never answers;
-    ``drop`` does the work and cuts the line instead of answering, so that the caller cannot know.
+    ``drop`` does the work and cuts the line instead of answering, so that the caller cannot know;
+    ``500_after_commit`` does it and answers with an internal error.
     """
 
     kind: str

@@ -15,6 +15,8 @@ class Limits:
     chat_burst: int = 3
     callback_query_seconds: float = 15.0
     """How long a tap may wait for its answer before Telegram calls it too old."""
+    pre_checkout_seconds: float = 10.0
+    """How long a payer waits for the bot's word before the payment is off."""
     webhook_retry_seconds: float = 0.5
     """The first pause after a failed delivery; it doubles up to half a minute."""
 

@@ -19,11 +19,11 @@ TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 
 
 async def send_message(telegram: Telegram, params: Params) -> dict[str, Any]:
-    person = _chat(telegram, params)
+    person = chat_of(telegram, params)
     text, found = _text(params)
     keyboard = markup.parse(params.object("reply_markup", "reply keyboard markup"))
-    reply_to = _reply_to(telegram, params, person)
-    _spend(telegram, person)
+    reply_to = reply_to_of(telegram, params, person)
+    spend(telegram, person)
     message = telegram.state.add_message(
         person.id, from_bot=True, text=text, entities=found, reply_markup=keyboard, reply_to=reply_to,
         protected=params.flag("protect_content"))
@@ -31,11 +31,13 @@ async def send_message(telegram: Telegram, params: Params) -> dict[str, Any]:
 
 
 async def edit_message_text(telegram: Telegram, params: Params) -> dict[str, Any]:
-    person = _chat(telegram, params)
+    person = chat_of(telegram, params)
     text, found = _text(params)
     keyboard = markup.parse(params.object("reply_markup", "reply keyboard markup"))
     message = _own_message(telegram, params, person, "edit")
-    _spend(telegram, person)
+    if message.service is not None:
+        raise bad_request("there is no text in the message to edit")
+    spend(telegram, person)
     if (text, found, keyboard) == (message.text, message.entities, message.reply_markup):
         raise bad_request(NOT_MODIFIED)
     if text != message.text:
@@ -45,17 +47,17 @@ async def edit_message_text(telegram: Telegram, params: Params) -> dict[str, Any
 
 
 async def edit_message_reply_markup(telegram: Telegram, params: Params) -> dict[str, Any]:
-    person = _chat(telegram, params)
+    person = chat_of(telegram, params)
     keyboard = markup.parse(params.object("reply_markup", "reply keyboard markup"))
     message = _own_message(telegram, params, person, "edit")
-    _spend(telegram, person)
+    spend(telegram, person)
     if keyboard == message.reply_markup:
         raise bad_request(NOT_MODIFIED)
     return _edited(telegram, message, keyboard)
 
 
 async def delete_message(telegram: Telegram, params: Params) -> bool:
-    person = _chat(telegram, params)
+    person = chat_of(telegram, params)
     message = _find(telegram, params, person, "delete")
     if time.time() - message.date > EDITABLE_SECONDS:
         raise bad_request("message can't be deleted for everyone")
@@ -80,7 +82,7 @@ async def answer_callback_query(telegram: Telegram, params: Params) -> bool:
 
 
 async def send_chat_action(telegram: Telegram, params: Params) -> bool:
-    person = _chat(telegram, params)
+    person = chat_of(telegram, params)
     action = params.text("action")
     if action not in ACTIONS:
         raise bad_request("wrong parameter action in request")
@@ -90,7 +92,7 @@ async def send_chat_action(telegram: Telegram, params: Params) -> bool:
     return True
 
 
-def _chat(telegram: Telegram, params: Params) -> Person:
+def chat_of(telegram: Telegram, params: Params) -> Person:
     """The private chat meant. Whoever never wrote to the bot is unknown to it."""
     if not params.text("chat_id"):
         raise bad_request("chat_id is empty")
@@ -115,7 +117,8 @@ def _is_entity(entity: Any) -> bool:
             and all(type(entity.get(name)) is int and entity[name] >= 0 for name in ("offset", "length")))
 
 
-def _reply_to(telegram: Telegram, params: Params, person: Person) -> int | None:
+def reply_to_of(telegram: Telegram, params: Params, person: Person) -> int | None:
+    """The message of this chat that is answered."""
     reply = params.object("reply_parameters", "reply parameters") or {}
     message_id = reply.get("message_id") if isinstance(reply, dict) else None
     if message_id is None:
@@ -144,7 +147,8 @@ def _own_message(telegram: Telegram, params: Params, person: Person, what: str) 
     return message
 
 
-def _spend(telegram: Telegram, person: Person) -> None:
+def spend(telegram: Telegram, person: Person) -> None:
+    """Count one message to this person, or refuse it as Telegram would."""
     if person.blocked:
         raise blocked()
     telegram.limiter.spend(person.id)

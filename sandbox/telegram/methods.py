@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandbox.telegram import messages, profile, receiving
+from sandbox.telegram import invoices, messages, payments, profile, receiving
 from sandbox.telegram.api import Telegram
 from sandbox.telegram.params import Params
 
@@ -20,6 +20,13 @@ METHODS: dict[str, Method] = {
     "deleteMessage": messages.delete_message,
     "answerCallbackQuery": messages.answer_callback_query,
     "sendChatAction": messages.send_chat_action,
+    "createInvoiceLink": invoices.create_invoice_link,
+    "sendInvoice": invoices.send_invoice,
+    "answerPreCheckoutQuery": payments.answer_pre_checkout_query,
+    "refundStarPayment": payments.refund_star_payment,
+    "editUserStarSubscription": payments.edit_user_star_subscription,
+    "getStarTransactions": payments.get_star_transactions,
+    "getMyStarBalance": payments.get_my_star_balance,
     "getChat": profile.get_chat,
     "setMyCommands": profile.set_my_commands,
     "getMyCommands": profile.get_my_commands,

@@ -16,6 +16,7 @@ from sandbox.telegram.methods import BY_LOWER_NAME, Method
 SILENCE_SECONDS = 120
 UNAUTHORIZED = BotApiError(401, "Unauthorized")
 NOT_FOUND = BotApiError(404, "Not Found")
+INTERNAL = BotApiError(500, "Internal Server Error")
 BAD_GATEWAY = BotApiError(502, "Bad Gateway")
 
 
@@ -44,6 +45,8 @@ class Door:
         if fault is not None and fault.kind == "timeout":
             return await self._say_nothing(request, name)
         answer = await self._answer(request, name, method, fault)
+        if fault is not None and fault.kind == "500_after_commit":
+            answer = _failure(INTERNAL)
         self._telegram.count(name, answer.status)
         if fault is not None and fault.kind == "drop":
             return _hang_up(request)

@@ -29,7 +29,11 @@ class Person:
 
 @dataclass(slots=True)
 class Message:
-    """One message of a chat. ``texts`` is every text it ever had, oldest first; ``edits`` counts accepted edits."""
+    """One message of a chat. ``texts`` is every text it ever had, oldest first; ``edits`` counts accepted edits.
+
+    ``service`` is what it has instead of a text, by its name in the Bot API: an invoice, a payment, a refund. An
+    invoice has its ``slug`` and may be ``paid``.
+    """
 
     message_id: int
     chat_id: int
@@ -44,6 +48,9 @@ class Message:
     edits: int = 0
     texts: list[str] = field(default_factory=list)
     deleted: bool = False
+    service: dict[str, Any] | None = None
+    slug: str | None = None
+    paid: bool = False
 
 
 @dataclass(slots=True)
@@ -98,10 +105,10 @@ class State:
         self.hub.publish("user", user=asdict(person))
 
     def add_message(self, chat_id: int, *, from_bot: bool, text: str, entities: list[dict[str, Any]],
-                    **facts: Any) -> Message:
-        """Keep a new message under the next id."""
-        message = Message(next(reversed(self.messages), 0) + 1, chat_id, from_bot, int(time.time()), text, entities,
-                          texts=[text], **facts)
+                    date: int | None = None, **facts: Any) -> Message:
+        """Keep a new message under the next id, sent now unless ``date`` says when."""
+        message = Message(next(reversed(self.messages), 0) + 1, chat_id, from_bot, date or int(time.time()), text,
+                          entities, texts=[text], **facts)
         self._chats.setdefault(chat_id, []).append(message.message_id)
         self.save_message(message)
         return message

@@ -13,9 +13,13 @@ CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (message_id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS updates (update_id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS callback_queries (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS invoices (slug TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS star_transactions (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS star_subscriptions (charge_id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
-KEYS = {"users": "id", "messages": "message_id", "updates": "update_id", "callback_queries": "id", "settings": "name"}
+KEYS = {"users": "id", "messages": "message_id", "updates": "update_id", "callback_queries": "id", "settings": "name",
+        "invoices": "slug", "star_transactions": "number", "star_subscriptions": "charge_id"}
 _Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 _Work = tuple[str, tuple[Any, ...]] | _Waiter | None
 

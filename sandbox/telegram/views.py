@@ -1,8 +1,10 @@
 """Telegram's objects as the Bot API writes them."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
+from sandbox.telegram.books import CURRENCY, Invoice, Transaction
 from sandbox.telegram.state import Message, Person, State
 from sandbox.tokens import BOT_ID
 
@@ -37,8 +39,8 @@ def message(state: State, found: Message) -> dict[str, Any]:
         view["edit_date"] = found.edit_date
     original = state.message(found.chat_id, found.reply_to) if found.reply_to else None
     if original is not None:
-        view["reply_to_message"] = message(state, _without_reply(original))
-    view["text"] = found.text
+        view["reply_to_message"] = message(state, replace(original, reply_to=None))
+    view |= found.service if found.service is not None else {"text": found.text}
     if found.entities:
         view["entities"] = found.entities
     if found.protected:
@@ -46,6 +48,21 @@ def message(state: State, found: Message) -> dict[str, Any]:
     if found.reply_markup:
         view["reply_markup"] = found.reply_markup
     return view
+
+
+def invoice(found: Invoice) -> dict[str, Any]:
+    return {"title": found.title, "description": found.description, "start_parameter": found.start_parameter,
+            "currency": CURRENCY, "total_amount": found.amount}
+
+
+def transaction(state: State, found: Transaction) -> dict[str, Any]:
+    """Incoming Stars have a source, outgoing ones a receiver."""
+    partner: dict[str, Any] = {"type": "user", "transaction_type": "invoice_payment",
+                               "user": user(state.people[found.user_id]), "invoice_payload": found.payload}
+    if found.subscription_period is not None:
+        partner["subscription_period"] = found.subscription_period
+    return {"id": found.charge_id, "amount": found.amount, "date": found.date,
+            "receiver" if found.is_refund else "source": partner}
 
 
 def chat_instance(person: Person) -> str:
@@ -56,8 +73,3 @@ def chat_instance(person: Person) -> str:
 def _names(person: Person) -> dict[str, Any]:
     names: dict[str, Any] = {"first_name": person.first_name}
     return {**names, "username": person.username} if person.username else names
-
-
-def _without_reply(original: Message) -> Message:
-    return Message(original.message_id, original.chat_id, original.from_bot, original.date, original.text,
-                   original.entities, original.reply_markup)

@@ -10,6 +10,7 @@ from sandbox.telegram.state import State
 
 LONGEST_PAUSE = 30.0
 REQUEST_SECONDS = 60
+OWN_LANES = frozenset({"pre_checkout_query", "subscription"})
 
 
 class Courier:
@@ -19,7 +20,7 @@ class Courier:
         self._state = state
         self._first_pause = first_pause
         self._session: aiohttp.ClientSession | None = None
-        self._lanes: dict[int, asyncio.Task[None]] = {}
+        self._lanes: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
@@ -32,7 +33,7 @@ class Courier:
         for update in self._state.updates.values():
             if len(self._lanes) >= self._state.webhook.max_connections:
                 return
-            lane = chat_of(update)
+            lane = lane_of(update)
             if lane not in self._lanes:
                 self._lanes[lane] = asyncio.create_task(self._carry(lane, update))
 
@@ -53,7 +54,7 @@ class Courier:
             task.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
 
-    async def _carry(self, lane: int, update: dict[str, Any]) -> None:
+    async def _carry(self, lane: str, update: dict[str, Any]) -> None:
         pause = self._first_pause
         while (fault := await self._post(update)) is not None:
             webhook = self._state.webhook
@@ -83,7 +84,9 @@ class Courier:
             return "Connection refused" if isinstance(error, aiohttp.ClientConnectorError) else str(error)
 
 
-def chat_of(update: dict[str, Any]) -> int:
-    """Whose lane an update travels in."""
-    payload = next(value for name, value in update.items() if name != "update_id")
-    return int((payload.get("message") or payload).get("chat", payload.get("from"))["id"])
+def lane_of(update: dict[str, Any]) -> str:
+    """The lane an update travels in: its chat's, but what a payer waits for never stands behind a message."""
+    kind, payload = next((name, value) for name, value in update.items() if name != "update_id")
+    if kind in OWN_LANES:
+        return f"{kind} {payload.get('from', payload.get('user'))['id']}"
+    return str((payload.get("message") or payload).get("chat", payload.get("from"))["id"])

@@ -14,6 +14,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
 from sandbox import Limits, Sandbox, new_token
+from sandbox.stripe.standin import StripeSettings
 
 ADA, BORIS, CHIARA = 5000000001, 5000000002, 5000000003
 UNLIMITED = Limits(messages_per_second=None, chat_per_second=None, callback_query_seconds=0.3,
@@ -76,9 +77,9 @@ async def open_stage(tmp_path: Path) -> AsyncIterator[Open]:
     opened: list[Stage] = []
 
     async def open_one(*, limits: Limits = UNLIMITED, token: str | None = None, path: Path | None = None,
-                       app_url: str = "http://127.0.0.1:9") -> Stage:
+                       app_url: str = "http://127.0.0.1:9", stripe: StripeSettings | None = None) -> Stage:
         token = token or new_token()
-        sandbox = Sandbox(token, path or tmp_path / "telegram.db", app_url, limits=limits)
+        sandbox = Sandbox(token, path or tmp_path / "telegram.db", app_url, limits=limits, stripe=stripe)
         base = await sandbox.start("127.0.0.1", 0)
         stage = Stage(sandbox, base, token, bot_at(base, token), aiohttp.ClientSession())
         opened.append(stage)
