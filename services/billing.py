@@ -5,6 +5,7 @@ asked again with the same key, by the next request or by the loop that finishes 
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ import structlog
 
 from models.billing import Operation, OperationState
 from models.database import Database
-from services import operations, subscriptions, users
+from services import lookups, operations, subscriptions, users
 from services.errors import (
     AlreadySubscribed,
     BillingUnavailable,
@@ -61,19 +62,36 @@ async def carry_out(cashier: Cashier, operation: Operation, now: datetime) -> Re
     try:
         result = await act(cashier, operation, now)
     except protocol.OutcomeUnknown as error:
-        await _close(cashier, operation, OperationState.UNKNOWN, now)
-        raise OutcomeUnknown from error
+        result = await _seen(cashier, operation, now, error)
     except PaymentError as error:
         await _close(cashier, operation, OperationState.FAILED, now)
         if error.code == "price_missing":
             log.error("price_missing", detail=error.detail)
             raise BillingUnavailable from error
         raise PaymentRefused(error.code, error.detail) from error
-    except (AlreadySubscribed, InvalidRequest, NoSubscription, PreviewOutdated):
+    except DomainError:
         await _close(cashier, operation, OperationState.FAILED, now)
         raise
     await _close(cashier, operation, OperationState.DONE, now)
     return result
+
+
+async def _seen(cashier: Cashier, operation: Operation, now: datetime, error: protocol.OutcomeUnknown) -> Result:
+    """What the operation has done after all, when asking under its key was in vain more than once.
+
+    OutcomeUnknown while that cannot be told; PaymentRefused when enough time has passed and nothing is to be seen.
+    """
+    found, is_lost = None, False
+    if operation.state != OperationState.STARTED:
+        with suppress(protocol.OutcomeUnknown, PaymentError):
+            found = await lookups.find(cashier, operation, now)
+            is_lost = found is None and now - operation.created_at > lookups.lost_after(operation)
+    if found is not None:
+        return Result(*found)
+    await _close(cashier, operation, OperationState.FAILED if is_lost else OperationState.UNKNOWN, now)
+    if is_lost:
+        raise PaymentRefused("not_done", "This did not work, and nothing was charged. Please try again.") from error
+    raise OutcomeUnknown from error
 
 
 async def _close(cashier: Cashier, operation: Operation, state: OperationState, now: datetime) -> None:
@@ -90,9 +108,11 @@ async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Re
         had_trial = await subscriptions.had_trial(session, operation.user_id)
     if known is not None and known.status != "incomplete":
         raise AlreadySubscribed
-    customer_id = await _customer(cashier, operation.user_id, now)
+    customer_id = await _customer(cashier, operation, now)
     if former is not None and former != operation.provider_object_id:
-        await cashier.payments.expire_checkout(former)
+        bought = await cashier.payments.expire_checkout(former)
+        if bought is not None and await _runs(cashier, bought, now):
+            raise AlreadySubscribed
     session_id, url = await cashier.payments.checkout(
         customer_id, operation.user_id, tier, trial_days=0 if had_trial else cashier.trial_days,
         success_url=f"{cashier.home}/app/billing?paid=1", cancel_url=f"{cashier.home}/app/billing",
@@ -102,8 +122,16 @@ async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Re
     return Result(201, {"url": url})
 
 
+async def _runs(cashier: Cashier, subscription_id: str, now: datetime) -> bool:
+    """Whether this subscription runs, after bringing ours to what the provider says."""
+    state = await cashier.payments.subscription(subscription_id)
+    async with cashier.database.writing() as session:
+        await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
+    return state.status in subscriptions.LIVE and state.status != "incomplete"
+
+
 async def _portal(cashier: Cashier, operation: Operation, now: datetime) -> Result:
-    customer_id = await _customer(cashier, operation.user_id, now)
+    customer_id = await _customer(cashier, operation, now)
     url = await cashier.payments.portal(customer_id, f"{cashier.home}/app/billing", key=f"op_{operation.id}:portal")
     return Result(201, {"url": url})
 
@@ -170,18 +198,22 @@ def _paid_tier(cashier: Cashier, operation: Operation) -> str:
     return tier.name
 
 
-async def _customer(cashier: Cashier, user_id: int, now: datetime) -> str:
-    """The user's customer id, made once: the key is the same for every operation of theirs."""
-    name = cashier.payments.name
+async def _customer(cashier: Cashier, operation: Operation, now: datetime) -> str:
+    """The user's customer id, made once: the key is the same for every operation of theirs.
+
+    Where that key has lost its answer another is used: a customer who was made in vain costs nothing.
+    """
+    name, user_id = cashier.payments.name, operation.user_id
+    key = f"op_{operation.id}:customer" if operation.state != OperationState.STARTED else f"cust_{user_id}"
     async with cashier.database.reading() as session:
         known = await subscriptions.customer_of(session, user_id, name)
         user = await users.by_id(session, user_id)
     if known is not None:
         return known
-    made = await cashier.payments.ensure_customer(user_id, user.telegram_id, key=f"cust_{user_id}")
+    made = await cashier.payments.ensure_customer(user_id, user.telegram_id, key=key)
     async with cashier.database.writing() as session:
         await subscriptions.remember_customer(session, user_id, name, made, now)
-    return made
+        return await subscriptions.customer_of(session, user_id, name) or made
 
 
 async def _subscription(cashier: Cashier, user_id: int) -> Any:

@@ -100,8 +100,11 @@ class Payments(Protocol):
                        cancel_url: str, key: str) -> tuple[str, str]:
         """Id and address of a page on which the user pays."""
 
-    async def expire_checkout(self, session_id: str) -> None:
-        """Close a page that has not been paid on; one that is closed already is fine."""
+    async def find_checkout(self, customer_id: str, key: str) -> tuple[str, str] | None:
+        """Id and address of the open page that was made under this key."""
+
+    async def expire_checkout(self, session_id: str) -> str | None:
+        """Close a page so that nobody pays on it; the subscription that was bought when somebody has."""
 
     async def portal(self, customer_id: str, return_url: str, *, key: str) -> str: ...
 

@@ -68,11 +68,20 @@ class StripePayments:
         made = await self._asked(self._client.v1.checkout.sessions.create_async(params, _key(key)))
         return str(made["id"]), str(made["url"])
 
-    async def expire_checkout(self, session_id: str) -> None:
+    async def find_checkout(self, customer_id: str, key: str) -> tuple[str, str] | None:
+        found = await self._asked(self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100}))
+        for made in found["data"]:
+            if (made.get("metadata") or {}).get("operation") == key and made["status"] == "open":
+                return str(made["id"]), str(made["url"])
+        return None
+
+    async def expire_checkout(self, session_id: str) -> str | None:
         try:
             await self._asked(self._client.v1.checkout.sessions.expire_async(session_id))
-        except PaymentError:
-            return  # paid or expired already
+        except PaymentError:  # paid or expired already
+            found = await self._asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
+            return str(found["subscription"]) if found["status"] == "complete" else None
+        return None
 
     async def portal(self, customer_id: str, return_url: str, *, key: str) -> str:
         made = await self._asked(self._client.v1.billing_portal.sessions.create_async(

@@ -55,6 +55,7 @@ class Till:
     base: str
     stripe: str
     client: aiohttp.ClientSession
+    standin: StripeStandIn
 
     async def person(self, telegram_id: int = 9001) -> tuple[int, str]:
         user_id = await entry.enter(self.desk, Person(telegram_id, "Ada"), datetime.now(UTC))
@@ -166,7 +167,7 @@ async def till(desk: Desk, settings: Settings, tmp_path: Path) -> AsyncIterator[
     await standin.start(stripe)
     async with aiohttp.ClientSession() as client:
         worker = StripeInbox(cashier, payments, desk.replica, desk.wakes.outbox)
-        yield Till(desk, cashier, payments, worker, base, stripe, client)
+        yield Till(desk, cashier, payments, worker, base, stripe, client, standin)
     await standin.stop()
     await runner.cleanup()
     await stripe_runner.cleanup()
