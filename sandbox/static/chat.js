@@ -2,10 +2,17 @@
 
 import { ask, call, element, find } from "./dom.js";
 import { render } from "./entities.js";
+import { dismiss, number, pay, price, star, starred } from "./payment.js";
 
 const messages = find("#messages");
 const scroll = find("#scroll");
 const shown = new Map(); // message id -> {json, node}
+const SERVICE = {
+  successful_payment: ({ total_amount: paid, is_recurring: again, is_first_recurring: first }) => (
+    first ? ["You subscribed for ", ...price({ amount: paid, subscription_period: true }), "."]
+      : ["You paid ", number(paid), " ", star(), again ? " for the next month." : "."]),
+  refunded_payment: ({ total_amount: paid }) => ["You got ", number(paid), " ", star(), " back."],
+};
 
 export class Chat {
   /** `openApp(url)` opens the Mini App; `botName` is the bot's username, to know its own links. */
@@ -23,6 +30,7 @@ export class Chat {
 
   async show(userId) {
     this.userId = userId;
+    dismiss(find(".window"));
     shown.clear();
     messages.replaceChildren();
     await Promise.all([this.profile(), this.refresh()]);
@@ -65,26 +73,33 @@ export class Chat {
   }
 
   bubble(message) {
+    const [kind, facts] = Object.entries(message.service || {})[0] || [];
+    const tags = { "data-testid": "chat-message", "data-message-id": message.message_id, "data-from": message.from };
+    if (kind in SERVICE) return element("article", { class: "message service", ...tags }, ...SERVICE[kind](facts));
     const time = new Date(message.date * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     const acts = { open: (url) => this.follow(url), say: (text) => this.say(text) };
     const text = element("div", { class: "text", dir: "auto" }, ...render(message.text, message.entities, acts));
+    if (kind === "invoice") {
+      text.append(element("div", { class: "bill" }, element("b", {}, facts.title), element("span", {}, facts.description),
+        element("span", { class: "cost" }, ...price({ amount: facts.total_amount }))));
+    }
     text.append(element("time", {}, message.edits ? `edited ${time}` : time));
     const rows = message.buttons.map((row) => element("div", { class: "keys" },
       ...row.map((button) => this.button(message, button))));
-    return element("article", {
-      class: `message ${message.from}`, "data-testid": "chat-message", "data-message-id": message.message_id, "data-from": message.from,
-    }, element("div", { class: "bubble" }, text), ...rows);
+    return element("article", { class: `message ${message.from}`, ...tags }, element("div", { class: "bubble" }, text), ...rows);
   }
 
   button(message, button) {
     const mark = button.web_app_url ? "▣" : button.url ? "↗" : button.copy_text ? "⧉" : null;
-    const made = element("button", { type: "button", class: `key ${button.style || ""}`, "data-testid": "chat-button" },
-      button.text, mark && element("i", {}, mark));
+    const done = button.pay && message.paid;
+    const made = element("button", { type: "button", class: `key ${button.style || ""}`, "data-testid": "chat-button", disabled: done },
+      ...(done ? ["Paid"] : starred(button.text)), mark && element("i", {}, mark));
     made.addEventListener("click", () => this.press(message, button, made));
     return made;
   }
 
   async press(message, button, node) {
+    if (button.pay) { await this.pay(message.slug); return; }
     if (button.web_app_url) { this.openApp(button.web_app_url); return; }
     if (button.url) { this.follow(button.url); return; }
     if (button.copy_text) { await navigator.clipboard?.writeText(button.copy_text.text); this.toast("Copied"); return; }
@@ -106,10 +121,17 @@ export class Chat {
   follow(url) {
     const link = URL.canParse(url) ? new URL(url) : null;
     const [name, app] = link ? link.pathname.slice(1).split("/") : [];
+    const slug = link?.host === "t.me" && /^\/(?:\$|invoice\/)([\w=-]+)$/.exec(link.pathname)?.[1];
+    if (slug) { this.pay(slug); return; }
     if (link && link.host === "t.me" && name === this.botName) {
       if (app || link.searchParams.has("startapp")) this.openApp(null, link.searchParams.get("startapp"));
       else if (link.searchParams.has("start")) this.say(`/start ${link.searchParams.get("start")}`.trim());
     } else if (link && /^https?:$/.test(link.protocol)) window.open(url, "_blank", "noopener");
+  }
+
+  async pay(slug) {
+    const status = await pay(find(".window"), this.userId, slug);
+    if (status === "failed") this.toast("Not paid");
   }
 
   async say(text) {

@@ -1,6 +1,7 @@
 // Brings chat, phone and desk together and keeps them up to date.
 
 import { ask, call, element, find } from "./dom.js";
+import { Billing } from "./billing.js";
 import { Chat } from "./chat.js";
 import { Desk } from "./desk.js";
 import { Phone } from "./phone.js";
@@ -17,6 +18,7 @@ const phone = new Phone({ appUrl: state.app_url, follow: (url) => chat.follow(ur
 phone.onopen = () => phone.open(userId);
 const desk = new Desk({ hasProvider: Boolean(state.provider), hasStarted: () => users.get(userId).started });
 desk.drawFaults(state.faults);
+const billing = new Billing({ hasClock: Boolean(state.stripe), who: () => users.get(userId) });
 
 function drawUsers() {
   find("#user").replaceChildren(...[...users.values()].map((user) => element("option", { value: user.id },
@@ -49,7 +51,7 @@ find("#add-user").addEventListener("click", async () => {
 });
 find("#block").addEventListener("click", () => call("POST", `/control/users/${userId}/${users.get(userId).blocked ? "unblock" : "block"}`));
 document.addEventListener("click", (event) => {
-  if (!find("#faults").contains(event.target)) find("#faults").open = false;
+  for (const menu of document.querySelectorAll(".menu")) if (!event.composedPath().includes(menu)) menu.open = false;
 });
 
 let refreshing = null;
@@ -59,6 +61,7 @@ function refreshSoon() {
 
 const NEWS = {
   message: (news) => {
+    if (find("#billing").open) billing.draw();
     if (news.chat_id === userId) refreshSoon();
     else { unread.add(news.chat_id); drawUsers(); }
   },

@@ -1,6 +1,7 @@
 // The phone: launches the Mini App with signed data and answers it as a Telegram client does.
 
 import { call, element, find } from "./dom.js";
+import { dismiss, pay } from "./payment.js";
 import { onTheme, themeParams } from "./theme.js";
 import { answerRequest } from "./storage.js";
 
@@ -65,6 +66,7 @@ export class Phone {
     find("#app-back").textContent = "Close";
     find("#app-settings").hidden = true;
     find(".app-bar").classList.remove("idle");
+    dismiss(find(".screen"));
     this.painted.clear();
     find(".screen").removeAttribute("style");
   }
@@ -130,6 +132,12 @@ export class Phone {
     find("#popup").hidden = false;
   }
 
+  async openInvoice(slug) {
+    const asking = this.frame;
+    const status = await pay(find(".screen"), this.userId, slug);
+    if (this.frame === asking) this.post("invoice_closed", { slug, status });
+  }
+
   askToClose() {
     if (!this.confirmsClosing || confirm("Changes that you made may not be saved.")) this.close();
   }
@@ -165,6 +173,7 @@ const HANDLERS = {
   web_app_set_background_color: (phone, data) => phone.paint("--ground", data),
   web_app_set_bottom_bar_color: (phone, data) => phone.paint("--bar", data),
   web_app_open_popup: (phone, data) => phone.popup(data),
+  web_app_open_invoice: (phone, data) => phone.openInvoice(String(data.slug)),
   web_app_close: (phone) => phone.close(),
   web_app_open_link: (phone, data) => {
     if (/^https?:\/\//.test(data.url || "")) window.open(data.url, "_blank", "noopener");

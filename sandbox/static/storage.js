@@ -1,7 +1,6 @@
 // What a client answers when a Mini App asks for things: cloud storage for real, the rest politely declined.
 
 const DECLINED = {
-  web_app_open_invoice: ({ slug }) => ["invoice_closed", { slug, status: "failed" }],
   web_app_request_write_access: () => ["write_access_requested", { status: "allowed" }],
   web_app_request_phone: () => ["phone_requested", { status: "cancelled" }],
   web_app_read_text_from_clipboard: ({ req_id }) => ["clipboard_text_received", { req_id, data: null }],
