@@ -37,8 +37,12 @@ async def remember_object(session: AsyncSession, operation_id: str, provider_obj
 
 async def close(session: AsyncSession, operation_id: str, state: OperationState, now: datetime) -> None:
     """Say what became of an operation that was open."""
-    await session.execute(update(Operation).where(Operation.id == operation_id, Operation.state.in_(OPEN))
-                          .values(state=state, updated_at=now))
+    row = (await session.execute(
+        update(Operation).where(Operation.id == operation_id, Operation.state.in_(OPEN))
+        .values(state=state, updated_at=now).returning(Operation.user_id, Operation.kind))).one_or_none()
+    if row is not None and state != OperationState.UNKNOWN:  # said once more at every try, and no end of it
+        audit.record(session, now, f"{row.kind}_{state}", "operation", None, user_id=row.user_id,
+                     operation_id=operation_id)
 
 
 async def last_object(session: AsyncSession, user_id: int, kind: str) -> str | None:

@@ -98,9 +98,10 @@ async def _entitle(session: AsyncSession, rules: Rules, provider: str, state: Su
                    tier: Tier, now: datetime) -> None:
     start, end = state.current_period_start, state.current_period_end
     if state.status == "trialing" and state.trial_end is not None:
+        began = start or now
         await grants.entitle(session, tier, row.user_id, source="trial", source_id=f"{state.id}:{tier.name}",
-                             subscription_id=state.id, invoice_id=None, starts_at=start or now,
-                             ends_at=state.trial_end, now=now)
+                             subscription_id=state.id, invoice_id=None, starts_at=began,
+                             ends_at=await _trial_end(session, row.user_id, began, state.trial_end), now=now)
     if start is None or end is None:
         return
     period = f"{state.id}:{int(start.timestamp())}:{tier.name}"
@@ -108,10 +109,28 @@ async def _entitle(session: AsyncSession, rules: Rules, provider: str, state: Su
         last = state.cancel_at or (end if state.cancel_at_period_end else end + rules.renewal_lag)
         await grants.entitle(session, tier, row.user_id, source=provider, source_id=period, subscription_id=state.id,
                              invoice_id=state.invoice_id, starts_at=start, ends_at=last, now=now)
+    if state.status == "active" and not state.is_paid and await _led_here(session, state.id, tier, start):
+        # The period has begun and its invoice is still a draft: Stripe takes about an hour to charge it.
+        await grants.entitle(session, tier, row.user_id, source="renewal", source_id=period, subscription_id=state.id,
+                             invoice_id=None, starts_at=start, ends_at=min(end, start + rules.renewal_lag), now=now)
     if state.status == "past_due" and row.past_due_since is not None:
         await grants.entitle(session, tier, row.user_id, source="grace", source_id=period, subscription_id=state.id,
                              invoice_id=None, starts_at=row.past_due_since,
                              ends_at=row.past_due_since + rules.grace, now=now)
+
+
+async def _led_here(session: AsyncSession, subscription_id: str, tier: Tier, start: datetime) -> bool:
+    """Whether the subscription has given this tier up to where the new period begins."""
+    return bool(await session.scalar(select(exists().where(
+        Grant.subscription_id == subscription_id, Grant.tier == tier.name, Grant.revoked_at.is_(None),
+        Grant.starts_at < start, Grant.ends_at >= start))))
+
+
+async def _trial_end(session: AsyncSession, user_id: int, began: datetime, told: datetime) -> datetime:
+    """There is one trial each: another one, got from a second page, ends when the first would have."""
+    first: datetime | None = await session.scalar(
+        select(func.min(Grant.starts_at)).where(Grant.user_id == user_id, Grant.source == "trial"))
+    return told if first is None else min(told, first + (told - began))
 
 
 async def current(session: AsyncSession, user_id: int) -> Subscription | None:

@@ -130,6 +130,29 @@ async def test_a_trial_is_a_grant_until_its_end(desk: Desk, rules: Rules, now: d
         assert await subscriptions.had_trial(session, user)
 
 
+async def test_a_second_trial_ends_with_the_first(desk: Desk, rules: Rules, now: datetime) -> None:
+    """Two pages may have been paid on at the same moment, each with its trial."""
+    user = await stage.join(desk, now, "free")
+    for name, began in (("sub_1", now), ("sub_2", now + 5 * DAY)):
+        end = began + 7 * DAY
+        await tell(desk, rules, state(user, began, id=name, status="trialing", trial_end=end, current_period_end=end,
+                                      invoice_id=name), began)
+    assert await tier_at(desk, user, now + 6 * DAY) == "premium"
+    assert await tier_at(desk, user, now + 7 * DAY) == "free"
+
+
+async def test_the_hour_in_which_the_first_invoice_after_a_trial_is_a_draft(desk: Desk, rules: Rules,
+                                                                           now: datetime) -> None:
+    user, end = await stage.join(desk, now, "free"), now + 7 * DAY
+    await tell(desk, rules, state(user, now, status="trialing", trial_end=end, current_period_end=end), now)
+    begun = state(user, end, is_paid=False, invoice_id="in_draft")
+    await tell(desk, rules, begun, end)
+    assert await tier_at(desk, user, end + DAY / 2) == "premium"
+    assert await tier_at(desk, user, end + DAY) == "free", "a draft is not paid for ever"
+    await tell(desk, rules, replace(begun, tier="vip"), end)
+    assert await tier_at(desk, user, end + DAY / 2) == "premium", "nothing has ever been paid for that"
+
+
 async def test_a_refund_takes_back_what_its_invoice_bought_and_a_failed_refund_gives_it_back(
         desk: Desk, rules: Rules, now: datetime) -> None:
     user = await stage.join(desk, now, "free")
