@@ -41,6 +41,19 @@ class Stored:
     body: str
 
 
+async def stored(session: AsyncSession, scope: str, key: str, fingerprint: str, now: datetime) -> Stored | None:
+    """The answer on record, without claiming anything; IdempotencyKeyReused when the key is another request's."""
+    row = (await session.execute(select(
+        IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.headers, IdempotencyKey.body).where(
+        IdempotencyKey.scope == scope, IdempotencyKey.key == key, IdempotencyKey.state == IdempotencyState.DONE,
+        IdempotencyKey.expires_at > now))).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return Stored(row.status, row.headers, row.body)
+
+
 async def claim(session: AsyncSession, scope: str, key: str, fingerprint: str, now: datetime) -> Claim | Stored:
     """Claim the key, or the stored answer.
 

@@ -36,14 +36,28 @@ def once(handler: OnceHandler) -> Plain:
         key = _key_of(request)
         raw = await request.read()
         scope = f"{user_id}:{request.method}:{request.path}"
-        moment = now()
+        moment, fingerprint = now(), _fingerprint(request, user_id, raw)
+        if (known := await _on_record(request, scope, key, fingerprint, moment)) is not None:
+            return _again(known)
         async with request.app[keys.desk].database.writing() as session:
-            held = await idempotency.claim(session, scope, key, _fingerprint(request, user_id, raw), moment)
+            held = await idempotency.claim(session, scope, key, fingerprint, moment)
         if isinstance(held, Stored):
             return _again(held)
         return await _act(request, handler, user_id, held, moment)
 
     return guarded
+
+
+async def _on_record(request: web.Request, scope: str, key: str, fingerprint: str, moment: datetime) -> Stored | None:
+    """The answer on record, read without the writer when Redis remembers that there is one."""
+    if not await request.app[keys.hints].has(_hint(scope, key)):
+        return None
+    async with request.app[keys.desk].database.reading() as session:
+        return await idempotency.stored(session, scope, key, fingerprint, moment)
+
+
+def _hint(scope: str, key: str) -> str:
+    return f"idempotency:{hashlib.sha256(f'{scope} {key}'.encode()).hexdigest()}"
 
 
 async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: Claim,
@@ -75,6 +89,7 @@ async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: C
     kept = Stored(response.status, {"Content-Type": response.headers["Content-Type"]}, response.body.decode())
     async with database.writing() as session:
         await idempotency.finish(session, held, kept, now())
+    await request.app[keys.hints].note(_hint(held.scope, held.key), int(idempotency.KEEP.total_seconds()))
     return response
 
 

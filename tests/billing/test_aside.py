@@ -115,3 +115,16 @@ async def test_what_nobody_could_apply_is_shown_to_admins(
         owed = (await session.scalars(select(OutboxItem).where(OutboxItem.chat_id == 9001))).all()
     assert [item.payload for item in owed if item.dedupe_key.startswith("dead:")] == [{"template": "event_dead"}]
     assert admin
+
+
+async def test_an_answer_on_record_is_repeated_without_the_writer_and_without_redis(till: Till) -> None:
+    _, token = await till.person()
+    first = await till.call("POST", "/checkout", token, {"tier": "premium"}, "key")
+    async with till.desk.database.writing():  # on SQLite there is one writer, and it is taken
+        again = await till.call("POST", "/checkout", token, {"tier": "premium"}, "key")
+        other = await till.call("POST", "/checkout", token, {"tier": "vip"}, "key")
+    await till.desk.redis.flushall()
+    once_more = await till.call("POST", "/checkout", token, {"tier": "premium"}, "key")
+    for status, body, headers in (again, once_more):
+        assert (status, body, headers["Idempotent-Replayed"]) == (201, first[1], "true")
+    assert (other[0], other[1]["code"]) == (422, "idempotency_key_reused")
