@@ -1,4 +1,4 @@
-"""Plans as a payment provider tells them, and a provider's door that knows only invoices."""
+"""Plans as a payment provider tells them, and a provider's door that knows invoices and the price of an upgrade."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,18 +40,42 @@ def invoice(number: int, status: str, at: datetime, **changes: Any) -> dict[str,
 
 
 class Invoices:
-    """A provider's door on which only the list of invoices can be asked for."""
+    """A provider's door on which the list of invoices can be asked for, and what an upgrade costs today."""
 
     def __init__(self) -> None:
         self.listed: list[dict[str, Any]] = []
         self.is_down = False
+        self.due = 4312
+        self.previewed: list[int] = []
 
     def app(self) -> web.Application:
         made = web.Application()
         made.router.add_get("/v1/invoices", self._answer)
+        made.router.add_get("/v1/prices", self._prices)
+        made.router.add_get("/v1/subscriptions/{id}", self._subscription)
+        made.router.add_post("/v1/invoices/create_preview", self._preview)
         return made
+
+    async def _prices(self, request: web.Request) -> web.Response:
+        lookup = next(value for name, value in request.query.items() if name.startswith("lookup_keys"))
+        return web.json_response({"object": "list", "data": [{"id": f"price_{lookup}", "object": "price"}]})
+
+    async def _subscription(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": request.match_info["id"], "object": "subscription",
+                                  "items": {"object": "list", "data": [{"id": "si_1"}]}})
+
+    async def _preview(self, request: web.Request) -> web.Response:
+        if self.is_down:
+            return self._down()
+        form = await request.post()
+        self.previewed.append(int(str(form["subscription_details[proration_date]"])))
+        return web.json_response({"object": "invoice", "amount_due": self.due, "currency": "usd"})
+
+    @staticmethod
+    def _down() -> web.Response:
+        return web.json_response({"error": {"type": "api_error", "message": "Down."}}, status=500)
 
     async def _answer(self, _request: web.Request) -> web.Response:
         if self.is_down:
-            return web.json_response({"error": {"type": "api_error", "message": "Down."}}, status=500)
+            return self._down()
         return web.json_response({"object": "list", "data": self.listed, "has_more": False, "url": "/v1/invoices"})

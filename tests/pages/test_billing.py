@@ -11,10 +11,14 @@ from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
 from models.account import Account, AccountStatus, Route
-from models.billing import Subscription
+from models.billing import LedgerKind, Subscription
 from models.grant import Grant
-from services import tiers
+from services import currencies, entry, ledger, tiers
 from services.desk import Desk
+from services.payments.protocol import Money, Movement
+from services.previews import PlanPreview
+from services.receipts import Receipt
+from services.users import Person
 from tests.pages import stage
 from tests.pages.billing_stage import DAY, MONTH, tell
 from tests.pages.stage import ADA
@@ -22,6 +26,7 @@ from tests.pages.test_templates import HOSTILE, inspect
 from webapp.pages import assets, offers, plans, rendering
 from webapp.pages.billing import InvoiceRow
 from webapp.pages.plans import Known, Seller
+from webapp.pages.receipts import timeline
 
 FRAGMENT = "/app/fragments/billing"
 TODAY = datetime(2026, 11, 12, 10, tzinfo=UTC)
@@ -96,11 +101,20 @@ async def test_linked_accounts_are_counted_without_the_practice_one(client: Clie
     assert "<b>2</b> of 1" in text and "meter over" in text
 
 
+def seller(desk: Desk, trial_days: int = 0) -> Seller:
+    """Who takes cards."""
+    return Seller("stripe", {tier.name: Money(tier.amount_minor, "usd") for tier in desk.catalogue if tier.rank},
+                  trial_days, has_portal=True)
+
+
+STARS = Seller("telegram", {"premium": Money(1500, "xtr"), "vip": Money(5000, "xtr")})
+
+
 @pytest.fixture
 def known(desk: Desk) -> Known:
     """A user of the free plan at a desk that sells by Stripe."""
     return Known(catalogue=desk.catalogue, tier=desk.catalogue.ranked(0), row=None, cover=None, paid_rank=0,
-                 accounts=0, is_customer=False, seller=Seller("stripe", 0), now=TODAY)
+                 accounts=0, is_customer=False, sellers=(seller(desk),), now=TODAY)
 
 
 def subscribed(known: Known, tier: str = "premium", *, pays_for: str | None = None, **changes: Any) -> Known:
@@ -163,7 +177,8 @@ def acts(known: Known) -> dict[str, str]:
 def test_what_is_offered_follows_what_is_paid(known: Known) -> None:
     assert acts(known) == {"premium": "checkout: Choose Premium", "vip": "checkout: Choose VIP",
                            "enterprise": "checkout: Choose Enterprise"}
-    assert acts(replace(known, seller=Seller("stripe", 7)))["vip"] == "checkout: Try 7 days free"
+    on_trial = replace(known, sellers=(replace(known.sellers[0], trial_days=7),))
+    assert acts(on_trial)["vip"] == "checkout: Try 7 days free"
     assert acts(subscribed(known, "vip")) == {"premium": "change-plan: Switch to Premium",
                                               "enterprise": "change-plan: Upgrade to Enterprise"}
     assert acts(subscribed(known, "vip", pays_for="premium")) == {
@@ -171,30 +186,113 @@ def test_what_is_offered_follows_what_is_paid(known: Known) -> None:
     assert acts(subscribed(known, status="past_due")) == {}
     assert acts(subscribed(known, cancel_at_period_end=True)) == {}
     assert acts(subscribed(known, provider="stars")) == {}
-    assert acts(replace(subscribed(known), seller=None)) == {}
+    assert acts(replace(subscribed(known), sellers=())) == {}
+
+
+def test_where_both_are_taken_each_plan_asks_how_and_tells_both_prices(known: Known) -> None:
+    both = replace(known, sellers=(*known.sellers, STARS))
+    told = {offer.tier: offer for offer in offers.offers(both)}
+    assert told["vip"].price == f"99.99{GAP}USD" and told["vip"].other_price == f"5\u202f000{GAP}⭐"
+    vip, enterprise = told["vip"].act, told["enterprise"].act
+    assert vip is not None and [way.provider for way in vip.ways] == ["stripe", "telegram"]
+    assert enterprise is not None and len(enterprise.ways) == 1, "not sold for Stars"
+    alone = {offer.tier: offer for offer in offers.offers(replace(known, sellers=(STARS,)))}
+    assert alone["premium"].price == f"1\u202f500{GAP}⭐" and alone["enterprise"].act is None
+
+
+def test_what_is_paid_in_stars_is_told_so_and_has_no_pages_of_a_card(known: Known) -> None:
+    both = replace(known, sellers=(*known.sellers, STARS))
+    held = subscribed(both, provider="telegram", amount_minor=1500, currency="xtr")
+    assert plans.paid_with(held) == "Paid with Telegram Stars" and plans.price(held) == f"1\u202f500{GAP}⭐ a month"
+    assert held.is_customer and offers.manage(held) is None
+    assert plans.paid_with(subscribed(both)) is None and offers.manage(subscribed(both)) is not None
+    assert acts(held) == {"vip": "change-plan: Upgrade to VIP"}
+    [up] = [offer.act for offer in offers.offers(held) if offer.act]
+    assert not up.is_priced and f"You pay 5\u202f000{GAP}⭐ now" in up.message and len(up.message) <= 256
+    ending = offers.ending(held)
+    assert ending is not None and ending.kind == "cancel"
+    failed = plans.warning(subscribed(both, provider="telegram", status="past_due"))
+    assert failed is not None and "top up your Stars" in failed
+
+
+@pytest.mark.parametrize(("minor", "changes", "words"), [
+    (4312, {}, "You pay 43.12 USD today, then 99.99 USD a month from 12 Dec. VIP starts now."),
+    (0, {}, "VIP starts now. You pay nothing today, then 99.99 USD a month from 12 Dec."),
+    (-500, {}, "VIP starts now. You pay nothing today, then 99.99 USD a month from 12 Dec."),
+    (0, {"status": "trialing"},
+     "VIP starts now. You pay nothing today; your trial ends 12 Dec, then it costs 99.99 USD a month."),
+    (4312, {"currency": "eur"}, "You pay 43.12 EUR today, then its price in EUR a month from 12 Dec. VIP starts now."),
+])
+def test_an_upgrade_says_what_is_paid_today(known: Known, minor: int, changes: dict[str, Any], words: str) -> None:
+    held = subscribed(known, **changes)
+    assert held.row is not None
+    told = PlanPreview("vip", "now", Money(minor, held.row.currency), TODAY)
+    assert offers.agreement(held, told).replace(GAP, " ") == words
+
+
+@pytest.mark.parametrize(("kind", "changes", "outcome", "mark"), [
+    (LedgerKind.CHARGE, {}, "VIP open until 12 Dec", "VIP until 12 Dec"),
+    (LedgerKind.CHARGE, {"until": TODAY}, "VIP was open until 12 Nov", "VIP ended"),
+    (LedgerKind.CHARGE, {"tier": None, "until": None}, "Your plan is being updated", "Under way"),
+    (LedgerKind.CHARGE, {"revoked_at": TODAY, "reason": "refund"}, "VIP closed 12 Nov: the payment was refunded",
+     "VIP closed"),
+    (LedgerKind.DISPUTE, {"revoked_at": TODAY, "reason": "dispute"}, "VIP closed 12 Nov: the payment is disputed",
+     "VIP closed"),
+    (LedgerKind.REFUND, {"revoked_at": TODAY, "reason": HOSTILE}, "VIP closed 12 Nov: it was taken back", "VIP closed"),
+    (LedgerKind.REFUND, {"tier": None, "until": None}, "No plan changes by it", ""),
+])
+def test_a_payment_in_three_steps(kind: LedgerKind, changes: dict[str, Any], outcome: str, mark: str) -> None:
+    paid = Receipt(1, kind, "stripe", Money(9999, "usd"), TODAY, TODAY, "evt_1", "in_1", "vip", TODAY + MONTH, None,
+                   None)
+    told = timeline(replace(paid, **changes), TODAY)
+    assert (told.outcome.replace(GAP, " "), told.mark.replace(GAP, " ")) == (outcome, mark)
+    assert told.heard == "Confirmed by Stripe" and f"99.99{GAP}USD" in told.paid
+
+
+async def test_payments_stand_on_the_page_and_only_the_readers_own(client: ClientSession, desk: Desk, ada: int,
+                                                                  now: datetime) -> None:
+    assert "Payments" not in (await shown(client))[1]
+    other = await entry.enter(desk, Person(77, "Bob"), now)
+    await tell(desk, ada, now, "vip")
+    for number, user in enumerate((ada, other)):
+        movement = Movement(f"in_{number}", LedgerKind.CHARGE, Money(9999 + number, "usd"), now, None, None, "in_vip")
+        async with desk.database.writing() as session:
+            await ledger.record(session, HOSTILE[:16], movement, user, now)
+    _, text, _ = await shown(client)
+    assert text.count('data-testid="receipt-row"') == 1 and "99.99" in text and "100.00" not in text
+    found = inspect(text)
+    assert found.faults == [] and "script" not in found.tags and "VIP open until" in text
 
 
 def test_every_consequence_fits_into_telegrams_popup_and_says_what_it_costs(known: Known) -> None:
     year = TODAY.replace(year=2027)
     states: list[dict[str, Any]] = [{}, {"status": "trialing", "trial_end": year}, {"status": "past_due"},
                                     {"cancel_at_period_end": True}]
-    asked = []
+    asked: list[tuple[Known, offers.Act]] = []
     for tier in ("premium", "vip", "enterprise"):
         for changes in states:
             held = subscribed(known, tier, current_period_end=year, **changes)
-            asked += [offer.act for offer in offers.offers(held) if offer.act] + [offers.ending(held)]
-    for act in asked:
-        assert act is not None and 0 < len(act.title) <= 64 and 0 < len(act.message) <= 256
-        assert act.kind == "cancel" or "USD" in act.message or "Nothing" in act.message
-    kinds = {act.kind for act in asked if act}
+            acts_of = [offer.act for offer in offers.offers(held)] + [offers.ending(held)]
+            asked += [(held, act) for act in acts_of if act]
+    for held, act in asked:
+        assert 0 < len(act.title) <= 64
+        message = act.message
+        if act.is_priced:
+            assert message == ""
+            message = offers.agreement(held, PlanPreview(act.tier, "now", Money(10**9, "usd"), TODAY))
+        assert 0 < len(message) <= 256
+        assert act.kind == "cancel" or "USD" in message or "Nothing" in message
+    kinds = {act.kind for _, act in asked}
     assert kinds == {"cancel", "resume", "change-plan"}
 
 
 @pytest.mark.parametrize(("minor", "currency", "written"), [
     (2999, "usd", "29.99 USD"), (2999, "jpy", "2\u202f999 JPY"), (5120, "kwd", "5.120 KWD"), (50000, "isk", "500 ISK"),
-    (450, "xtr", "450 Stars"), (-2999, "eur", "\u221229.99 EUR"), (0, "usd", "0.00 USD")])
+    (450, "xtr", "450 ⭐"), (150000, "XTR", "150\u202f000 ⭐"), (10**14 + 5, "usd",
+                                                             "1\u202f000\u202f000\u202f000\u202f000.05 USD"),
+    (-5, "kwd", "\u22120.005 KWD"), (-2999, "eur", "\u221229.99 EUR"), (0, "usd", "0.00 USD")])
 def test_amounts_are_written_with_their_currencys_digits(minor: int, currency: str, written: str) -> None:
-    assert plans.money(minor, currency).replace(GAP, " ") == written
+    assert currencies.written(minor, currency).replace(GAP, " ") == written
 
 
 @pytest.mark.parametrize("has_links", [True, False])

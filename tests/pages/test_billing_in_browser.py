@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,12 @@ from aiohttp import web
 from playwright.async_api import Page, Request, Route, expect
 
 from config import Settings
+from models.billing import LedgerKind
+from services import ledger
 from services.billing import Cashier
 from services.desk import Desk
+from services.payments.protocol import Money as Amount
+from services.payments.protocol import Movement
 from services.payments.stripe_provider import StripePayments
 from tests.pages import billing_stage, stage
 from tests.pages.billing_stage import MONTH, Invoices, invoice, tell
@@ -32,9 +37,10 @@ def invoices() -> Invoices:
 
 @pytest.fixture
 async def cashier(desk: Desk, invoices: Invoices) -> AsyncIterator[Cashier]:
-    """A cashier whose provider knows invoices and nothing else."""
+    """A cashier whose provider knows invoices and the price of an upgrade, and nothing else."""
     async with stage.served(invoices.app()) as address:
-        payments = StripePayments(KEY, {}, api_base=address)
+        prices = {tier.name: tier.lookup_key for tier in desk.catalogue if tier.rank}
+        payments = StripePayments(KEY, prices, api_base=address)
         yield Cashier(desk.database, payments, billing_stage.rules(desk), "https://desk.example", 7)
         await payments.close()
 
@@ -170,12 +176,83 @@ async def test_nothing_is_changed_before_the_consequence_is_agreed_to(phone: Pho
     await page.get_by_test_id("change-plan-premium").click()
     assert "Nothing is paid back" in (await answer(page, None))["message"]
     await page.get_by_test_id("change-plan-enterprise").click()
-    assert "the difference" in (await answer(page, None))["message"]
+    assert "You pay 43.12\u00a0USD today" in (await answer(page, None))["message"]
     assert money.asked == []
     await page.get_by_test_id("cancel").click()
     await answer(page, "yes")
     await expect(page.get_by_test_id("toast")).to_contain_text("Nothing more is charged")
     assert [(kind, body) for kind, _, body in money.asked] == [("cancel", {})]
+
+
+async def test_an_upgrade_is_asked_for_with_its_amount_and_sent_with_the_moment_of_it(
+        phone: Phone, desk: Desk, ada: int, invoices: Invoices) -> None:
+    await tell(desk, ada, clock())
+    money = Money(None, (200, {"tier": "vip", "takes_effect": "now"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("change-plan-vip").click()
+    popup = await answer(page, "yes")
+    assert re.fullmatch(r"You pay 43\.12.USD today, then 99\.99.USD a month from .+\. VIP starts now\.",
+                        popup["message"])
+    await expect(page.get_by_test_id("toast")).to_contain_text("it is done once")
+    await idle(page)
+    invoices.due = 4000
+    await page.get_by_test_id("change-plan-vip").click()
+    assert (await answer(page, "yes"))["message"] == popup["message"], "what may have been done is what was agreed to"
+    await expect(page.get_by_test_id("billing-notice")).to_have_text("Your plan is being updated.")
+    first, second = money.asked
+    assert first == second and set(first[2]) == {"tier", "as_of"}
+    assert int(datetime.fromisoformat(first[2]["as_of"]).timestamp()) == invoices.previewed[0]
+    assert len(invoices.previewed) == 1
+
+
+async def test_an_amount_that_cannot_be_told_is_not_asked_for(phone: Phone, desk: Desk, ada: int,
+                                                              invoices: Invoices) -> None:
+    await tell(desk, ada, clock())
+    invoices.is_down = True
+    money = Money((200, {"tier": "vip", "takes_effect": "now"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("change-plan-vip").click()
+    await expect(page.get_by_test_id("change-plan-vip")).to_have_class(re.compile("busy"))
+    await expect(page.get_by_test_id("toast")).to_contain_text("does not answer right now", timeout=20_000)
+    await idle(page)
+    assert money.asked == [] and await told(page, "web_app_open_popup") == []
+
+
+async def test_an_amount_that_is_out_of_date_is_asked_for_anew(phone: Phone, desk: Desk, ada: int,
+                                                               invoices: Invoices) -> None:
+    await tell(desk, ada, clock())
+    money = Money((409, {"code": "preview_outdated"}), (200, {"tier": "vip", "takes_effect": "now"}))
+    page = await on_plan(phone, money)
+    await page.get_by_test_id("change-plan-vip").click()
+    await answer(page, "yes")
+    await expect(page.get_by_test_id("toast")).to_contain_text("The amount has changed meanwhile")
+    await idle(page)
+    invoices.due = 4000
+    await page.get_by_test_id("change-plan-vip").click()
+    assert "You pay 40.00\u00a0USD today" in (await answer(page, "yes"))["message"]
+    await expect(page.get_by_test_id("billing-notice")).to_have_text("Your plan is being updated.")
+    assert len(set(money.keys)) == 2
+
+
+async def test_payments_are_told_step_by_step(phone: Phone, desk: Desk, ada: int) -> None:
+    await tell(desk, ada, clock(), "vip")
+    for number, kind in enumerate((LedgerKind.CHARGE, LedgerKind.REFUND)):
+        movement = Movement(f"tx_{number}", kind, Amount(9999, "usd"), clock(), None, None, "in_vip")
+        async with desk.database.writing() as session:
+            await ledger.record(session, "stripe", movement, ada, clock(), event_id=f"evt_{number}")
+    page = await on_plan(phone)
+    newest, older = page.get_by_test_id("receipt-row").nth(0), page.get_by_test_id("receipt-row").nth(1)
+    await expect(newest.get_by_test_id("receipt-outcome")).to_contain_text("VIP open until")
+    await expect(older.get_by_test_id("receipt-outcome")).to_be_hidden()
+    await older.locator("summary").click()
+    assert [line.split("\n")[0] for line in await older.locator("li").all_inner_texts()][:2] == [
+        "99.99\u00a0USD paid", "Confirmed by Stripe"]
+
+
+async def test_the_plan_somebody_came_for_is_in_view(phone: Phone, ada: int) -> None:
+    page = await on_plan(phone, path="/app/billing?tier=enterprise")
+    await expect(page.locator("#offer-enterprise")).to_be_in_viewport(ratio=0.9)
+    await expect(page.locator("#offer-free")).not_to_be_in_viewport()
 
 
 async def test_an_outcome_nobody_knows_is_asked_again_under_the_same_key(phone: Phone, ada: int) -> None:

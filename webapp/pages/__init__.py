@@ -22,6 +22,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/app/fragments/positions", positions.listed),
         web.get("/app/fragments/billing", billing.show),
         web.get("/app/fragments/billing/invoices", billing.invoices),
+        web.get("/app/fragments/billing/preview", billing.preview),
         web.get("/app/fragments/settings", settings.show),
         web.post("/app/fragments/settings/notice", settings.set_notice),
         web.get("/static/{digest:[0-9a-f]{16}}/{name:.+}", assets.serve),

@@ -1,4 +1,5 @@
-"""The fragments of the Plan page: the plan itself, and the invoices, which the payment provider has to be asked for."""
+"""The fragments of the Plan page: the plan itself, and what the payment provider has to be asked for: the invoices,
+and the amount of an upgrade."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,21 +11,23 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Route
-from services import accounts, approvals, grants, subscriptions, tiers
+from services import accounts, approvals, grants, previews, receipts, subscriptions, tiers
 from services.billing import Cashier
-from services.errors import BillingUnavailable, OutcomeUnknown
+from services.currencies import written
+from services.errors import BillingUnavailable, NoSubscription, OutcomeUnknown
 from services.payments import protocol
-from services.payments.protocol import Invoice
+from services.payments.protocol import Invoice, Money
 from webapp import keys
 from webapp.pages import offers, plans
 from webapp.pages.plans import Known, Seller
+from webapp.pages.receipts import timeline
 from webapp.pages.rendering import fragment
 from webapp.security import now as clock
 from webapp.security import signed_in
 
 log = structlog.get_logger(__name__)
 
-NEWEST = 12
+NEWEST, NEWEST_RECEIPTS = 12, 6
 PATIENCE_SECONDS = 8.0
 STATES = {"paid": ("Paid", "gain"), "open": ("Due", "warn"), "draft": ("Being prepared", "even"),
           "void": ("Cancelled", "even"), "uncollectible": ("Not paid", "loss")}
@@ -51,14 +54,16 @@ async def show(request: web.Request, user_id: int) -> web.Response:
     async with request.app[keys.desk].database.reading() as session:
         known = await _known(request, session, user_id, now)
         waiting = len(await approvals.pending(session, user_id, now))
+        paid, _ = await receipts.listed(session, user_id, NEWEST_RECEIPTS)
     standing = plans.standing(known)
     return fragment(request, "fragments/billing.html", {
         "tier": known.tier, "name": plans.name(known.tier), "standing": standing, "price": plans.price(known),
         "warning": plans.warning(known), "is_bought": plans.is_bought(known),
         "paid_for": known.row.tier if known.row else "", "status": known.row.status if known.row else "none",
         "is_ending": known.row is not None and known.row.cancel_at_period_end, "accounts": known.accounts,
-        "can_buy": known.seller is not None, "is_elsewhere": known.row is not None and not known.is_sold_here,
-        "manage": offers.manage(known), "ending": offers.ending(known), "offers": offers.offers(known),
+        "can_buy": bool(known.sellers), "is_elsewhere": known.row is not None and known.seller is None,
+        "paid_with": plans.paid_with(known), "manage": offers.manage(known), "ending": offers.ending(known),
+        "offers": offers.offers(known), "receipts": [timeline(one, now) for one in paid],
     }, now, pending=waiting)
 
 
@@ -67,16 +72,36 @@ async def _known(request: web.Request, session: AsyncSession, user_id: int, now:
     tier = await tiers.tier_of(session, catalogue, user_id, now)
     row = await subscriptions.current(session, user_id)
     linked = await accounts.listed(session, user_id)
-    customer_id, seller = None, None
-    if cashier is not None:
-        customer_id = await subscriptions.customer_of(session, user_id, cashier.payments.name)
-        had_trial = await subscriptions.had_trial(session, user_id)
-        seller = Seller(cashier.payments.name, 0 if had_trial else cashier.trial_days)
+    customer_id = await subscriptions.customer_of(session, user_id, cashier.payments.name) if cashier else None
     return Known(
         catalogue=catalogue, tier=tier, row=row, cover=await grants.cover(session, user_id, tier.rank, now),
         paid_rank=await subscriptions.paid_rank(session, row.provider_subscription_id, now) if row else 0,
         accounts=sum(account.route != Route.PAPER for account in linked), is_customer=customer_id is not None,
-        seller=seller, now=now)
+        sellers=await _sellers(request, session, user_id), now=now)
+
+
+async def _sellers(request: web.Request, session: AsyncSession, user_id: int) -> tuple[Seller, ...]:
+    cashier = request.app[keys.cashier]
+    if cashier is None:
+        return ()
+    had_trial = await subscriptions.had_trial(session, user_id)
+    prices = {tier.name: Money(tier.amount_minor, "usd") for tier in cashier.rules.catalogue if tier.rank}
+    return (Seller(cashier.payments.name, prices, 0 if had_trial else cashier.trial_days, has_portal=True),)
+
+
+@signed_in("reads")
+async def preview(request: web.Request, user_id: int) -> web.Response:
+    """What is agreed to when a dearer plan is chosen, with the amount that is due today."""
+    cashier, now = request.app[keys.cashier], clock()
+    if cashier is None:
+        raise BillingUnavailable
+    told = await previews.of(cashier, user_id, request.query.get("tier", ""), now)
+    async with cashier.database.reading() as session:
+        known = await _known(request, session, user_id, now)
+    if known.row is None or known.seller is None:
+        raise NoSubscription
+    return fragment(request, "fragments/agreement.html", {"message": offers.agreement(known, told),
+                                                          "as_of": told.as_of}, now)
 
 
 @signed_in("reads")
@@ -104,7 +129,7 @@ def _row(invoice: Invoice, now: datetime) -> InvoiceRow:
     state, tone = STATES.get(invoice.status, ("Being prepared", "even"))
     return InvoiceRow(
         id=invoice.id, number=invoice.number or "", date=plans.date(invoice.created_at, now),
-        amount=plans.money(invoice.money.amount_minor, invoice.money.currency), state=state, tone=tone,
+        amount=written(invoice.money.amount_minor, invoice.money.currency), state=state, tone=tone,
         page=_address(invoice.hosted_url), pdf=_address(invoice.pdf_url))
 
 

@@ -2,19 +2,30 @@
 
 from dataclasses import dataclass
 
+from services.currencies import written
+from services.payments.protocol import Money
+from services.previews import PlanPreview
 from services.tiers import Tier
 from webapp.pages import plans
-from webapp.pages.plans import Known, date, name
+from webapp.pages.plans import STARS, Known, Seller, date, name
 
 CHANGEABLE = ("active", "trialing")
 ENDABLE = ("active", "trialing", "past_due")
-MONTHLY_CURRENCY = "usd"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to pay, and what a month costs that way."""
+
+    provider: str
+    price: str
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One button. ``kind`` is its place in the API, ``look`` primary, reject or '' for neither; without a
-    ``message`` it asks nothing first.
+    ``message`` it asks nothing first. ``ways`` are chosen from where there are several; with ``is_priced`` the
+    provider is asked for the amount before anything is agreed to.
 
     Telegram's popup takes a title of 64 characters and a message of 256.
     """
@@ -25,15 +36,19 @@ class Act:
     tier: str = ""
     title: str = ""
     message: str = ""
+    ways: tuple[Way, ...] = ()
+    is_priced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One plan beside the others. ``mark`` says what it is to the reader, '' for nothing."""
+    """One plan beside the others. ``other_price`` is what it costs paid otherwise, ``mark`` what it is to the
+    reader; both '' for nothing."""
 
     tier: str
     name: str
     price: str
+    other_price: str
     mark: str
     is_current: bool
     covers: tuple[str, ...]
@@ -41,8 +56,10 @@ class Offer:
 
 
 def manage(known: Known) -> Act | None:
-    """Cards, addresses and receipts are the provider's business, on the provider's page."""
-    if known.seller is None or not known.is_customer:
+    """Cards, addresses and receipts are the provider's business, on the provider's page, where it has one."""
+    if known.row is not None and (known.seller is None or not known.seller.has_portal):
+        return None
+    if not known.is_customer or not any(each.has_portal for each in known.sellers):
         return None
     return Act("portal", "Manage", "primary" if plans.warning(known) else "")
 
@@ -50,10 +67,10 @@ def manage(known: Known) -> Act | None:
 def ending(known: Known) -> Act | None:
     """Cancel, or keep what is cancelled."""
     row = known.row
-    if row is None or not known.is_sold_here or row.status not in ENDABLE:
+    if row is None or known.seller is None or row.status not in ENDABLE:
         return None
     plan, end = name(known.row_tier or known.tier), date(row.current_period_end, known.now)
-    cost = plans.money(row.amount_minor, row.currency)
+    cost = written(row.amount_minor, row.currency)
     if row.cancel_at_period_end:
         first = f"Your trial goes on. From {end} it costs" if row.status == "trialing" else f"It renews {end} for"
         return Act("resume", f"Keep {plan}", "primary", title=f"Keep {plan}?", message=f"{first} {cost} a month.")
@@ -75,9 +92,21 @@ def _offer(known: Known, tier: Tier) -> Offer:
     is_current = tier.rank == known.tier.rank
     is_next = known.row is not None and tier.rank < known.tier.rank and (
         tier.rank == 0 if known.row.cancel_at_period_end else tier.name == known.row.tier)
-    cost = plans.money(tier.amount_minor, MONTHLY_CURRENCY) if tier.rank else "0\u00a0USD"
-    return Offer(tier.name, name(tier), cost, "Your plan" if is_current else "Next" if is_next else "", is_current,
-                 _covers(tier), _act(known, tier))
+    first, *others = _prices(known, tier)
+    return Offer(tier.name, name(tier), first, " or ".join(others), "Your plan" if is_current else
+                 "Next" if is_next else "", is_current, _covers(tier), _act(known, tier))
+
+
+def _prices(known: Known, tier: Tier) -> list[str]:
+    """What a month costs, by every way to pay; the list price where nothing is sold."""
+    if tier.rank == 0:
+        return ["0\u00a0USD"]
+    found = [_written(each.prices[tier.name]) for each in known.sellers if tier.name in each.prices]
+    return found or [written(tier.amount_minor, "usd")]
+
+
+def _written(money: Money) -> str:
+    return written(money.amount_minor, money.currency)
 
 
 def _covers(tier: Tier) -> tuple[str, ...]:
@@ -97,35 +126,66 @@ def _span(seconds: int) -> str:
 
 def _act(known: Known, tier: Tier) -> Act | None:
     row = known.row
-    if known.seller is None or tier.rank == 0:
+    if tier.rank == 0:
         return None
     if row is None or row.status == "incomplete":
         return _purchase(known, tier) if tier.rank >= known.tier.rank else None
-    if not known.is_sold_here or row.status not in CHANGEABLE or row.cancel_at_period_end or tier.name == row.tier:
+    if known.seller is None or row.status not in CHANGEABLE or row.cancel_at_period_end or tier.name == row.tier:
         return None
+    if known.seller.provider == STARS:
+        return _change_in_stars(known, known.seller, tier)
     return _change(known, tier)
 
 
-def _purchase(known: Known, tier: Tier) -> Act:
-    days = known.seller.trial_days if known.seller else 0
-    return Act("checkout", f"Try {days} days free" if days else f"Choose {name(tier)}", "primary", tier.name)
+def _purchase(known: Known, tier: Tier) -> Act | None:
+    sellers = [each for each in known.sellers if tier.name in each.prices]
+    if not sellers:
+        return None
+    ways = tuple(Way(each.provider, f"{_written(each.prices[tier.name])} a month") for each in sellers)
+    days = sellers[0].trial_days if len(sellers) == 1 else 0
+    return Act("checkout", f"Try {days} days free" if days else f"Choose {name(tier)}", "primary", tier.name, ways=ways)
 
 
 def _change(known: Known, tier: Tier) -> Act:
     """Up counts now, down when the period ends; what is paid for already costs nothing more."""
-    row = known.row
-    assert row is not None
+    assert known.row is not None
     new, old = name(tier), name(known.catalogue.ranked(known.paid_rank))
-    end = date(row.current_period_end, known.now)
-    cost = plans.money(tier.amount_minor, MONTHLY_CURRENCY)
+    end, cost = date(known.row.current_period_end, known.now), _monthly(known, tier)
     if tier.rank > known.paid_rank:
-        then = f"{new} starts now, and the difference for the time until {end} is charged at once. After that it "
-        if row.status == "trialing":
-            then = f"{new} starts now, and your trial still ends {end}. After that it "
-        return Act("change-plan", f"Upgrade to {new}", "primary", tier.name, f"Upgrade to {new}?",
-                   f"{then}costs {cost} a month.")
+        return Act("change-plan", f"Upgrade to {new}", "primary", tier.name, f"Upgrade to {new}?", is_priced=True)
     if tier.rank == known.paid_rank:
         return Act("change-plan", f"Keep {new}", "", tier.name, f"Keep {new}?",
                    f"Nothing is charged now. From {end} {new} costs {cost} a month, as before.")
     return Act("change-plan", f"Switch to {new}", "", tier.name, f"Switch to {new}?",
                f"You keep {old} until {end}. From then on it is {new}, for {cost} a month. Nothing is paid back.")
+
+
+def _change_in_stars(known: Known, seller: Seller, tier: Tier) -> Act | None:
+    """Stars know no difference to pay: a dearer plan is bought anew, a cheaper one when this one is over."""
+    if tier.rank <= known.paid_rank or tier.name not in seller.prices:
+        return None
+    new, old = name(tier), name(known.row_tier or known.tier)
+    return Act("change-plan", f"Upgrade to {new}", "primary", tier.name, f"Upgrade to {new}?",
+               f"You pay {_written(seller.prices[tier.name])} now and every month. {new} starts at once, {old} is not "
+               f"renewed, and nothing of it is paid back.")
+
+
+def _monthly(known: Known, tier: Tier) -> str:
+    """What a month costs whoever pays in the currency of their subscription."""
+    assert known.row is not None and known.seller is not None
+    price = known.seller.prices.get(tier.name)
+    if price is None or price.currency != known.row.currency:
+        return f"its price in {known.row.currency.upper()}"
+    return _written(price)
+
+
+def agreement(known: Known, preview: PlanPreview) -> str:
+    """What is agreed to when a dearer plan is chosen: what is paid today, and from when on what a month."""
+    row, tier = known.row, known.catalogue.named(preview.tier)
+    assert row is not None and tier is not None
+    end, cost = date(row.current_period_end, known.now), _monthly(known, tier)
+    if row.status == "trialing" and preview.money.amount_minor <= 0:
+        return f"{name(tier)} starts now. You pay nothing today; your trial ends {end}, then it costs {cost} a month."
+    if preview.money.amount_minor <= 0:
+        return f"{name(tier)} starts now. You pay nothing today, then {cost} a month from {end}."
+    return f"You pay {_written(preview.money)} today, then {cost} a month from {end}. {name(tier)} starts now."

@@ -1,34 +1,33 @@
 """Where a user's plan stands, in words: the status, the price, and what the page must warn of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from models.billing import Subscription
 from models.grant import Grant
-from services.tiers import Catalogue, Tier
-from webapp.pages import format
+from services.currencies import written
+from services.payments.protocol import Money
+from services.tiers import Catalogue, Tier, title
 
-# Digits after the point of an amount at its provider, by currency; two for every other.
-_NO_DIGITS = {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
-              "XTR"}
-_THREE_DIGITS = {"BHD", "JOD", "KWD", "OMR", "TND"}
-# These have no minor unit in use, though their amounts are told with two digits.
-_ONLY_WHOLE = {"ISK", "UGX"}
+STARS = "telegram"
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who takes the money here; ``trial_days`` is 0 for a user who has had their trial."""
+    """One who takes money here, and for how much a month by plan; ``trial_days`` is 0 for a user who has had their
+    trial, ``has_portal`` says that cards and addresses are kept on pages of the provider's."""
 
     provider: str
-    trial_days: int
+    prices: Mapping[str, Money]
+    trial_days: int = 0
+    has_portal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a page is written from. ``cover`` is the grant of the tier in force that ends last, ``paid_rank`` what
-    the subscription has paid for, ``seller`` None where nothing can be bought."""
+    the subscription has paid for, ``sellers`` the first one first, empty where nothing can be bought."""
 
     catalogue: Catalogue
     tier: Tier
@@ -37,7 +36,7 @@ class Known:
     paid_rank: int
     accounts: int
     is_customer: bool
-    seller: Seller | None
+    sellers: tuple[Seller, ...]
     now: datetime
 
     @property
@@ -46,9 +45,9 @@ class Known:
         return self.catalogue.named(self.row.tier) if self.row else None
 
     @property
-    def is_sold_here(self) -> bool:
-        """Whether the subscription can be changed here."""
-        return self.row is not None and self.seller is not None and self.row.provider == self.seller.provider
+    def seller(self) -> Seller | None:
+        """Who is paid for the subscription, and can change it; None where it is not sold here."""
+        return next((each for each in self.sellers if self.row and each.provider == self.row.provider), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +97,10 @@ def warning(known: Known) -> str | None:
         return None
     if known.row.status == "incomplete":
         return "Your payment needs one more step. Finish it, or choose a plan again."
+    settle = "top up your Stars" if known.row.provider == STARS else "settle it"
     if known.tier.rank == 0:
-        return "The last payment failed and your plan has ended. Settle it to get the plan back."
-    return f"The last payment failed. You keep {name(known.tier)} until {_cover(known)}; settle it before then."
+        return f"The last payment failed and your plan has ended. To get the plan back, {settle}."
+    return f"The last payment failed. You keep {name(known.tier)} until {_cover(known)}; {settle} before then."
 
 
 def price(known: Known) -> str | None:
@@ -108,10 +108,15 @@ def price(known: Known) -> str | None:
     row, paid_for = known.row, known.row_tier
     if row is None:
         return None
-    told = f"{money(row.amount_minor, row.currency)} a month"
+    told = f"{written(row.amount_minor, row.currency)} a month"
     if paid_for is not None and paid_for.rank < known.tier.rank:
         return None if row.cancel_at_period_end else f"then {told}"
     return told
+
+
+def paid_with(known: Known) -> str | None:
+    """By what means the subscription is paid, where that is not a card."""
+    return "Paid with Telegram Stars" if known.row is not None and known.row.provider == STARS else None
 
 
 def is_bought(known: Known) -> bool:
@@ -123,7 +128,7 @@ def is_bought(known: Known) -> bool:
 
 def name(tier: Tier) -> str:
     """The tier as people call it."""
-    return "VIP" if tier.name == "vip" else tier.name.capitalize()
+    return title(tier.name)
 
 
 def date(at: datetime | None, now: datetime) -> str:
@@ -131,11 +136,3 @@ def date(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "soon"
     return f"{at.day}\u00a0{at:%b}" + (f"\u00a0{at.year}" if at.year != now.year else "")
-
-
-def money(amount_minor: int, currency: str) -> str:
-    """An amount of a provider as people write it."""
-    code = currency.upper()
-    places = 0 if code in _NO_DIGITS else 3 if code in _THREE_DIGITS else 2
-    shown = 0 if code in _ONLY_WHOLE else places
-    return f"{format.price(Decimal(amount_minor).scaleb(-places), shown)}\u00a0{'Stars' if code == 'XTR' else code}"

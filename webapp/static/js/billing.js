@@ -1,12 +1,12 @@
 // The Plan page: asks before money moves, sends people to the payment pages, and waits for what comes of it.
 
 import * as feeds from "./feeds.js";
-import { act } from "./billing_money.js";
+import { act, agreed, price } from "./billing_money.js";
 import * as sheet from "./billing_sheet.js";
 import { SessionEnded } from "./session.js";
 import * as telegram from "./telegram.js";
 import { toast } from "./toasts.js";
-import { moneySentence, tierName } from "./words.js";
+import { moneySentence, priceSentence, tierName } from "./words.js";
 
 const LONG_MS = 60000;
 // Who has not come back from the payment page by then has thought better of it.
@@ -15,6 +15,7 @@ const NOTICES = {
   paid: ["Payment received, your plan is being updated.",
     "Payment received. The update takes longer than usual and happens by itself; there is nothing to pay again."],
   outside: ["Finish the payment in your browser. This page updates by itself."],
+  stars: ["Your payment is being confirmed. This page updates by itself."],
   change: ["Your plan is being updated.", "The payment for the new plan is not through yet. Your plan changes as soon as it is."],
 };
 
@@ -66,32 +67,63 @@ function onPlan() {
   seen = state;
 }
 
-// The plan one has stands first in the row; the others are a swipe away.
+// The plan one has stands first in the row, or the one somebody came for; the others are a swipe away.
 function bringCurrent() {
   const row = document.getElementById("plan-cards");
-  row.scrollLeft = row.querySelector("[aria-current]").offsetLeft - row.firstElementChild.offsetLeft;
+  const card = document.getElementById(`offer-${sheet.takeWanted()}`);
+  if (card) row.scrollIntoView({ block: "center" });
+  row.scrollLeft = (card ?? row.querySelector("[aria-current]")).offsetLeft - row.firstElementChild.offsetLeft;
 }
 
 async function onTap(button) {
   if (isBusy || button.disabled) return;
-  const { act: kind, tier, title, message, label } = button.dataset;
   isBusy = true;
   telegram.tap();
   try {
-    const isAgreed = !message || (await telegram.ask({ title, message, yes: label, isDanger: kind === "cancel" }));
-    if (isAgreed) await carryOut(button, kind, tier);
+    const provider = "choose" in button.dataset ? await sheet.choose(button) : "";
+    if (provider || !("choose" in button.dataset)) await pursue(button, provider);
+  } catch (error) {
+    if (!(error instanceof SessionEnded)) throw error;
+    document.dispatchEvent(new CustomEvent("session:ended"));
   } finally {
     isBusy = false;
   }
 }
 
-async function carryOut(button, kind, tier) {
+// One intent, from the consequence to what came of it. One that has no final answer yet is gone on with as it was agreed to.
+async function pursue(button, provider) {
+  const { act: kind, tier, title, label } = button.dataset;
+  const intent = [kind, tier, provider].filter(Boolean).join(":");
+  const { state } = plan().dataset;
+  const asked = agreed(intent, state) ?? (await consequence(button, provider));
+  if (asked.code) {
+    telegram.notify("error");
+    toast("billing", priceSentence(asked.code), "bad");
+    return;
+  }
+  const { message } = asked;
+  const isAgreed = !message || (await telegram.ask({ title, message, yes: label, isDanger: kind === "cancel" }));
+  if (isAgreed) await carryOut(button, () => act(kind, intent, state, asked));
+}
+
+// {body, message}: what will be sent, and what has to be agreed to first; {code} when the amount cannot be told.
+async function consequence(button, provider) {
+  const { tier, message } = button.dataset;
+  const body = { ...(tier && { tier }), ...(provider && { provider }) };
+  if (!("priced" in button.dataset)) return { body, message };
   hold(button);
   try {
-    done(kind, tier, await act(kind, tier ? { tier } : {}, plan().dataset.state));
-  } catch (error) {
-    if (!(error instanceof SessionEnded)) throw error;
-    document.dispatchEvent(new CustomEvent("session:ended"));
+    const told = await price(tier);
+    return told.code ? told : { body: { ...body, as_of: told.asOf }, message: told.message };
+  } finally {
+    release(button);
+  }
+}
+
+async function carryOut(button, ask) {
+  hold(button);
+  try {
+    await done(button.dataset, await ask());
   } finally {
     release(button);
     feeds.forget("billing");
@@ -114,15 +146,14 @@ function release(button) {
   document.querySelector('[data-page="billing"]').classList.remove("paying");
 }
 
-function done(kind, tier, { code, answer }) {
+async function done({ act: kind, tier }, { code, answer }) {
   if (code) {
     telegram.notify("error");
     toast("billing", moneySentence(code, kind), "bad");
     return;
   }
   if (answer.url) {
-    telegram.openOutside(answer.url);
-    if (kind === "checkout") wait("outside");
+    await openPayment(kind, answer.url);
     return;
   }
   telegram.notify("success");
@@ -130,6 +161,18 @@ function done(kind, tier, { code, answer }) {
   else if (kind === "resume") toast("billing", "Your plan goes on.", "good");
   else if (answer.takes_effect === "now") wait("change", tier);
   else toast("billing", `${tierName(tier)} begins when the period ends.`, "good");
+}
+
+async function openPayment(kind, url) {
+  if (!telegram.isInvoice(url)) {
+    telegram.openOutside(url);
+    if (kind === "checkout") wait("outside");
+    return;
+  }
+  const status = await telegram.openInvoice(url);
+  if (status === "paid" || status === "pending") wait(status === "paid" ? "paid" : "stars");
+  else if (status === "failed") toast("billing", "The payment did not go through. Nothing was charged.", "bad");
+  else if (status === "") toast("billing", "This Telegram cannot pay with Stars. Update it, or pay by card.", "bad");
 }
 
 export function listen() {

@@ -5,7 +5,7 @@ import { authorized, SessionEnded } from "./session.js";
 import { launch } from "./telegram.js";
 import { problemOf } from "./words.js";
 
-const STORE = "countersign.intents";
+const STORE = "countersign.agreed";
 // By then whatever became of it shows in the plan itself, and a tap is a new intent.
 const KEPT_MS = 15 * 60 * 1000;
 const PATIENCE_MS = 60 * 1000;
@@ -29,13 +29,19 @@ function store() {
   }
 }
 
-// The same act on the same plan is the same intent; on a plan that has changed since, it is another.
-function keyFor(intent, state) {
+// What was agreed to and has no final answer yet: the same act on the same plan is the same intent, down to the amount
+// that was shown; on a plan that has changed since, it is another.
+export function agreed(intent, state) {
   const known = kept[intent];
-  if (known?.state === state && Date.now() - known.at < KEPT_MS) return known.key;
-  kept[intent] = { key: crypto.randomUUID(), state, at: Date.now() };
+  return known?.state === state && Date.now() - known.at < KEPT_MS ? known : null;
+}
+
+function agree(intent, state, asked) {
+  const known = agreed(intent, state);
+  if (known) return known;
+  kept[intent] = { key: crypto.randomUUID(), state, at: Date.now(), ...asked };
   store();
-  return kept[intent].key;
+  return kept[intent];
 }
 
 // Once one intent is answered the plan may be another: what was asked of the former plan is not asked again.
@@ -72,9 +78,10 @@ async function send(kind, body, key) {
   }
 }
 
-// Ask until there is an answer or patience ends; {code: "", answer} when it was done. state: the plan it is asked of.
-export async function act(kind, body, state) {
-  const key = keyFor(`${kind}:${body.tier ?? ""}`, state);
+// Ask until there is an answer or patience ends; {code: "", answer} when it was done. state: the plan it is asked of,
+// asked: {body, message}, what is sent and what was agreed to.
+export async function act(kind, intent, state, asked) {
+  const { key, body } = agree(intent, state, asked);
   const giveUpAt = performance.now() + PATIENCE_MS;
   for (;;) {
     const told = await send(kind, body, key);
@@ -82,5 +89,21 @@ export async function act(kind, body, state) {
     const waitMs = Math.min(Math.max(told.waitSeconds, 1), 15) * 1000;
     if (!WAITS.includes(told.code) || performance.now() + waitMs > giveUpAt) return told;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+// What an upgrade costs today: {message, asOf}, or {code} when nobody can say.
+export async function price(tier) {
+  try {
+    const response = await authorized(`/app/fragments/billing/preview?tier=${encodeURIComponent(tier)}`, {
+      signal: AbortSignal.timeout(20000),
+    });
+    const text = await response.text();
+    if (!response.ok) return { code: problemOf(text).code ?? "internal_error" };
+    const { agreement, asOf } = new DOMParser().parseFromString(text, "text/html").querySelector("[data-agreement]").dataset;
+    return { message: agreement, asOf };
+  } catch (error) {
+    if (error instanceof SessionEnded) throw error;
+    return { code: "unreachable" };
   }
 }

@@ -70,6 +70,17 @@ export function ask({ title, message, yes, isDanger }) {
   });
 }
 
+export function isInvoice(url) {
+  return /^https:\/\/t\.me\/(\$|invoice\/)/.test(url);
+}
+
+// Opens a payment in Stars over this page; resolves to paid, cancelled, failed, pending, or "" where it cannot be shown.
+export function openInvoice(url) {
+  return new Promise((resolve) => {
+    if (!since("6.1", () => client.openInvoice(url, resolve))) resolve("");
+  });
+}
+
 export function openTelegramLink(url) {
   return since("6.1", () => client.openTelegramLink(url));
 }

@@ -17,6 +17,7 @@ const MONEY = {
   payment_refused: "The payment provider refused this. Nothing was charged.",
   already_subscribed: "You have a plan already. Here is how it stands now.",
   no_subscription: "There is no plan to change. Here is how it stands now.",
+  preview_outdated: "The amount has changed meanwhile. Look at the new one. Nothing was charged.",
   billing_unavailable: "Plans cannot be bought here.",
   in_progress: "This is still being done. Look again in a moment.",
   outcome_unknown: "The payment provider has not answered yet. Try again: it is done once, however often it is sent.",
@@ -30,6 +31,13 @@ export function moneySentence(code, kind) {
     return "The payment was refused and the plan stays as it is. Check your card under Manage.";
   }
   return MONEY[code] ?? "Something went wrong on our side. Try again: it is done once, however often it is sent.";
+}
+
+// Why the amount of an upgrade cannot be told. Nothing has been asked for yet.
+export function priceSentence(code) {
+  if (code === "outcome_unknown") return "The payment provider does not answer right now. Nothing was changed; try again.";
+  if (code === "unreachable") return "There was no answer. Nothing was changed; try again.";
+  return moneySentence(code, "");
 }
 
 const TIERS = { premium: "Premium", vip: "VIP", enterprise: "Enterprise" };
