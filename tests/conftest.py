@@ -25,6 +25,7 @@ from runtime.supervision import Supervisor
 from services.desk import Desk
 from terminal.paper.quotes import QuoteFeed
 from tests.databases import PostgresServer, SqliteTemplate, postgres_server
+from webapp import limits
 
 BOT_TOKEN = "123456789:AAtest_token_of_the_suite_0123456789abc"
 MASTER_KEY = "3q2-7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs"
@@ -44,6 +45,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Report a figure that no test asserts, below the results."""
     return request.config.stash.setdefault(MEASURED, []).append
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a moment is no Redis that hangs."""
+    monkeypatch.setattr(limits, "PATIENCE_SECONDS", 10.0)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from services.billing import Cashier
 from services.desk import Desk
 from webapp import keys, middlewares, pages
 from webapp.hints import Hints
-from webapp.limits import Limits
+from webapp.limits import Breaker, Limits
 from webapp.routes import routes
 
 MOST_BODY_BYTES = 256 * 1024
@@ -24,8 +24,9 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.settings] = settings
     app[keys.ready] = ready
     app[keys.cashier] = cashier
-    app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics)
-    app[keys.hints] = Hints(desk.redis)
+    breaker = Breaker()  # one for all: a request waits for a Redis that hangs once at most
+    app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker)
+    app[keys.hints] = Hints(desk.redis, breaker)
     app[keys.console_origin] = console_origin
     app[keys.bot_username] = bot_username
     pages.setup(app)

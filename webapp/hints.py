@@ -10,15 +10,16 @@ import time
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from webapp.limits import PATIENCE_SECONDS, Breaker
+from webapp import limits
+from webapp.limits import Breaker
 
 
 class Hints:
     """Names that are remembered for a while."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, breaker: Breaker) -> None:
         self._redis = redis
-        self._breaker = Breaker()
+        self._breaker = breaker
 
     async def has(self, name: str) -> bool:
         """Whether this may have been done lately."""
@@ -33,7 +34,7 @@ class Hints:
             return None
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(limits.PATIENCE_SECONDS):
                 answer: object = await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError):
             self._breaker.failed(asked_at)

@@ -41,7 +41,7 @@ class Away(StrEnum):
 class Limits:
     """Counts requests by bucket and key over a sliding minute."""
 
-    def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics) -> None:
+    def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics, breaker: "Breaker") -> None:
         # The address is only for form: every connection comes from our own pool.
         storage = RedisStorage("async+redis://localhost:6379", implementation="redispy",
                                key_prefix="limits", wrap_exceptions=False,
@@ -49,7 +49,7 @@ class Limits:
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._counted_here = MemoryStorage()
         self._here = SlidingWindowCounterRateLimiter(self._counted_here)
-        self._breaker = Breaker()
+        self._breaker = breaker
         self._items = {name: RateLimitItemPerMinute(number) for name, number in allowed if number}
         self._metrics = metrics
 
