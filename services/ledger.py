@@ -63,3 +63,11 @@ async def totals_of(session: AsyncSession, provider: str, invoice_id: str) -> tu
         .group_by(LedgerPosting.account))
     sums = {account: int(total) for account, total in rows}
     return -sums.get("sales", 0), sums.get("refunds", 0)
+
+
+async def disputed(session: AsyncSession, provider: str, invoice_id: str) -> int:
+    """Minor units of an invoice that disputes have taken and not given back."""
+    return int(await session.scalar(
+        select(func.sum(LedgerPosting.amount_minor)).join(LedgerEntry)
+        .where(LedgerEntry.provider == provider, LedgerEntry.invoice_id == invoice_id,
+               LedgerPosting.account == "disputes")) or 0)

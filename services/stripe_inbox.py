@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.billing import LedgerKind
 from models.message import InboxState
 from runtime.supervision import Wake
 from services import audit, grants, inbox, ledger, outbox, stripe_events, subscriptions, users
 from services.billing import Cashier
 from services.inbox import Claimed, Delivery
-from services.payments.protocol import Movement
 from services.payments.stripe_provider import StripePayments
 from services.stripe_events import Event
 
@@ -108,9 +106,12 @@ class StripeInbox:
         if event.type == "invoice.paid":
             movement = await self._payments.charge_of(str(event.object["id"]))
         async with self._cashier.database.writing() as session:
-            user_id = await subscriptions.sync(session, self._cashier.rules, SOURCE, state, now)
+            user_id = await subscriptions.sync(session, self._cashier.rules, SOURCE, state, now,
+                                               failed_at=_failed_at(event))
             if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id):
                 await self._tell(session, user_id, event, "paid", now)
+            for invoice_id in {state.invoice_id, movement and movement.invoice_id} - {None}:
+                await self._consequence(session, str(invoice_id), now)
             if event.type == "invoice.payment_action_required":
                 await self._tell(session, user_id, event, "action_required", now)
             if event.type == TELL:
@@ -130,23 +131,30 @@ class StripeInbox:
             for movement in movements:
                 user_id = await subscriptions.user_of_customer(session, SOURCE, movement.customer_id)
                 await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id)
-                await self._consequence(session, movement, now)
+                if movement.invoice_id is not None:
+                    await self._consequence(session, movement.invoice_id, now)
             await inbox.finish(session, item.id, self._owner, now)
 
-    async def _consequence(self, session: AsyncSession, movement: Movement, now: datetime) -> None:
-        """A full refund or a dispute takes the tier back; winning the dispute, or a failed refund, gives it back."""
-        if movement.invoice_id is None:
-            return
-        paid, returned = await ledger.totals_of(session, SOURCE, movement.invoice_id)
-        if movement.kind in (LedgerKind.REFUND, LedgerKind.REFUND_REVERSAL):
-            if paid and returned >= paid:
-                await grants.revoke(session, movement.invoice_id, "refund", now)
-            else:
-                await grants.restore(session, movement.invoice_id, "refund", now)
-        elif movement.kind == LedgerKind.DISPUTE:
-            await grants.revoke(session, movement.invoice_id, "dispute", now)
-        elif movement.kind == LedgerKind.DISPUTE_REVERSAL:
-            await grants.restore(session, movement.invoice_id, "dispute", now)
+    async def _consequence(self, session: AsyncSession, invoice_id: str, now: datetime) -> None:
+        """A dispute or a full refund takes back what the invoice paid for, unless it was won or has failed.
+
+        Told by the ledger as it stands: the money may be told back before it was told paid.
+        """
+        paid, returned = await ledger.totals_of(session, SOURCE, invoice_id)
+        if await ledger.disputed(session, SOURCE, invoice_id) > 0:
+            await grants.revoke(session, invoice_id, "dispute", now)
+        elif paid and returned >= paid:
+            await grants.revoke(session, invoice_id, "refund", now)
+        else:
+            for reason in ("dispute", "refund"):
+                await grants.restore(session, invoice_id, reason, now)
+
+
+def _failed_at(event: Event) -> datetime | None:
+    """When a payment failed, if this event tells of that."""
+    is_failure = event.type == "invoice.payment_failed" or (
+        event.object.get("object") == "subscription" and event.object.get("status") == "past_due")
+    return event.created_at if is_failure else None
 
 
 def _subscription_id(event: Event) -> str | None:

@@ -33,11 +33,15 @@ class OwnerUnknown(Exception):
     """Nobody here is known by this customer id yet; it may be said later."""
 
 
-async def sync(session: AsyncSession, rules: Rules, provider: str, state: SubscriptionState, now: datetime) -> int:
-    """Bring row and grants of a subscription to its present state; returns whose it is."""
+async def sync(session: AsyncSession, rules: Rules, provider: str, state: SubscriptionState, now: datetime, *,
+               failed_at: datetime | None = None) -> int:
+    """Bring row and grants of a subscription to its present state; returns whose it is.
+
+    ``failed_at`` is when a payment failed, where that has been told: it may have been days before we heard of it.
+    """
     user_id = await _owner(session, provider, state)
     await remember_customer(session, user_id, provider, state.customer_id, now)
-    row = await _upsert(session, provider, state, user_id, now)
+    row = await _upsert(session, provider, state, user_id, now, failed_at or now)
     tier = rules.catalogue.named(row.tier)
     if tier is not None and tier.rank > 0:
         await _entitle(session, rules, provider, state, row, tier, now)
@@ -65,20 +69,23 @@ async def remember_customer(session: AsyncSession, user_id: int, provider: str, 
 
 
 async def _upsert(session: AsyncSession, provider: str, state: SubscriptionState, user_id: int,
-                  now: datetime) -> Subscription:
+                  now: datetime, failed_at: datetime) -> Subscription:
+    # A failure of an earlier period, told late, is not the one that counts now.
+    since_when = now if state.current_period_start and failed_at < state.current_period_start else failed_at
     statement = insert(session, Subscription).values(
         user_id=user_id, provider=provider, provider_subscription_id=state.id, status=state.status,
         tier=state.tier or "free", amount_minor=state.price.amount_minor, currency=state.price.currency,
         current_period_start=state.current_period_start, current_period_end=state.current_period_end,
         cancel_at_period_end=state.cancel_at_period_end or state.cancel_at is not None, trial_end=state.trial_end,
-        past_due_since=now if state.status == "past_due" else None, ended_at=state.ended_at, synced_at=now,
+        past_due_since=since_when if state.status == "past_due" else None, ended_at=state.ended_at, synced_at=now,
         created_at=now)
     told = statement.excluded
-    # What is over stays over, and a failing renewal is counted from its first failure.
+    # What is over stays over, and a failing renewal is counted from its first failure, whichever is told first.
     is_over = Subscription.status.in_(OVER)
     since: ColumnElement[datetime | None] = case(
         (told.past_due_since.is_(None), None),
-        else_=case((Subscription.past_due_since.is_(None), told.past_due_since), else_=Subscription.past_due_since))
+        else_=case((Subscription.past_due_since < told.past_due_since, Subscription.past_due_since),
+                   else_=told.past_due_since))
     changed = {name: getattr(told, name) for name in (
         "tier", "amount_minor", "currency", "current_period_start", "current_period_end", "cancel_at_period_end",
         "trial_end", "ended_at", "synced_at")}
