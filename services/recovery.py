@@ -8,11 +8,12 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.billing import IdempotencyKey
 from models.message import InboxItem, OutboxItem
 from models.order import Order
 
 
 async def release_leases(session: AsyncSession, now: datetime) -> None:
     """End every lease now. Orders keep their state: one that was sent is reconciled, never sent blindly."""
-    for table in (InboxItem, OutboxItem, Order):
+    for table in (InboxItem, OutboxItem, Order, IdempotencyKey):
         await session.execute(update(table).where(table.lease_until > now).values(lease_until=now))
