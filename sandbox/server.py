@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -109,8 +108,7 @@ class Sandbox:
         renewals, self._renewals = self._renewals, None
         if renewals is not None:
             renewals.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewals
+            await asyncio.gather(renewals, return_exceptions=True)
 
     async def _stop_stripe(self) -> None:
         stripe, self._stripe = self._stripe, None

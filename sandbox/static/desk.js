@@ -7,6 +7,7 @@ const FAULTS = [
   ["502", 3, "Telegram is down", "3 calls fail with 502"],
   ["timeout", 1, "Telegram does not answer", "one call hangs"],
   ["drop", 1, "The line is cut after the work", "one call succeeds unheard"],
+  ["500_after_commit", 1, "Telegram fails after the work", "one call succeeds, told as an error"],
   ["403", 1, "The user blocked the bot", "one message is refused"],
 ];
 const TYPES = { market: "at the market", limit: "limit", stop: "stop order" };

@@ -88,18 +88,20 @@ def refund(telegram: Telegram, payment: Transaction) -> None:
     _tell(telegram, made, "refunded_payment", {})
 
 
-def catch_up(telegram: Telegram) -> None:
-    """Charge for every period that has begun by now, oldest first."""
+def catch_up(telegram: Telegram) -> bool:
+    """Charge for every period that has begun by now, oldest first; whether there was any."""
+    payments = len(telegram.books.transactions)
     while due := [found for found in telegram.books.subscriptions.values()
                   if found.state == "active" and found.until <= telegram.now()]:
         renew(telegram, min(due, key=lambda found: found.until))
+    return len(telegram.books.transactions) > payments
 
 
 async def keep_renewing(telegram: Telegram) -> None:
     """Let what is due be charged although nobody calls."""
     while True:
-        catch_up(telegram)
-        await telegram.committed()
+        if catch_up(telegram):
+            await telegram.committed()
         await asyncio.sleep(TICK_SECONDS)
 
 

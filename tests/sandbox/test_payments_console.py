@@ -23,7 +23,8 @@ addEventListener("message", ({data}) => {
   const {eventType, eventData} = JSON.parse(data);
   if (eventType === "invoice_closed") document.getElementById("last").textContent = JSON.stringify(eventData);
 });
-document.querySelector("button").onclick = () => send("web_app_open_invoice", {slug: document.querySelector("input").value});
+const find = (name) => document.querySelector(name);
+find("button").onclick = () => send("web_app_open_invoice", {slug: find("input").value});
 send("web_app_ready");
 """
 APP = '<!doctype html><input><button>Buy</button><p id="last"></p><script src="/app.js"></script>'
@@ -55,7 +56,8 @@ def dispatcher() -> Dispatcher:
     @found.message()
     async def offer(message: Message) -> None:
         if message.text == "/buy":
-            await message.answer_invoice("Day pass", "One day of Pro", "day", "XTR", [LabeledPrice(label="Day", amount=50)])
+            prices = [LabeledPrice(label="Day", amount=50)]
+            await message.answer_invoice("Day pass", "One day of Pro", "day", "XTR", prices)
         elif message.text is not None:
             await message.answer(message.text)
 
