@@ -37,7 +37,7 @@ function show(host, userId, invoice, resolve) {
   const main = element("button", { class: "main", type: "button", "data-testid": "payment-pay" }, "Pay ", ...price(invoice));
   const cancel = element("button", { class: "quiet", type: "button", "data-testid": "payment-cancel", onclick: leave }, "Cancel");
   const says = element("p", { class: "says", role: "status" }, "Sandbox Stars: nobody is charged.");
-  const sheet = element("div", { class: "payment", role: "dialog", "aria-label": "Payment", "data-testid": "payment" },
+  const sheet = element("div", { class: "payment", role: "dialog", "aria-modal": "true", "aria-label": "Payment", "data-testid": "payment" },
     element("span", { class: "coin" }, star()), element("strong", {}, invoice.title), element("p", {}, invoice.description),
     says, main, cancel);
   const veil = element("div", {
