@@ -51,6 +51,7 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stands still for a moment is no Redis that hangs."""
     monkeypatch.setattr(limits, "PATIENCE_SECONDS", 10.0)
+    monkeypatch.setattr(embedded, "PATIENCE", 3.0)
 
 
 @pytest.fixture(scope="session")

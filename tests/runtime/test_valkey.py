@@ -35,6 +35,11 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """The product's own: how soon a server is given up is what is tested here."""
+
+
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
     embedded = EmbeddedValkey()
@@ -135,6 +140,15 @@ async def test_it_is_started_again_on_the_same_socket_when_it_was_killed(server:
     await client.aclose()
 
 
+def listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as plug:
+        try:
+            plug.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal")
 async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen(
@@ -147,8 +161,7 @@ async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         parent.kill()
         parent.wait(DEADLINE)
         await until(lambda: not is_running(int(pid)))
-        with pytest.raises(OSError), socket.socket(socket.AF_UNIX) as plug:
-            plug.connect(str(path_of(url)))
+        await until(lambda: not listens(path_of(url)))  # its other threads may end a moment after the first
         # The folder it could not clear away goes at the next start.
         assert path_of(url).parent.exists()
         successor = EmbeddedValkey()
