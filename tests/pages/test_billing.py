@@ -146,6 +146,17 @@ def test_every_standing_in_words(known: Known, tier: str, changes: dict[str, Any
     assert plans.standing(subscribed(known, tier, **changes)).words.replace(GAP, " ") == words
 
 
+@pytest.mark.parametrize(("reason", "words"), [("refund", "Payment refunded, VIP is closed"),
+                                               ("dispute", "Payment disputed, VIP is closed")])
+def test_a_plan_whose_money_went_back_says_so_and_that_it_renews(known: Known, reason: str, words: str) -> None:
+    closed = replace(subscribed(known, "free", pays_for="vip"), taken_back=reason)
+    assert plans.standing(closed).words == words
+    assert "is closed but still renews" in (plans.warning(closed) or "")
+    ending = replace(subscribed(known, "free", pays_for="vip", cancel_at_period_end=True), taken_back=reason)
+    assert plans.warning(ending) is None
+    assert plans.warning(replace(subscribed(known, "vip"), taken_back=reason)) is None
+
+
 def test_after_a_step_down_the_price_and_the_consequence_are_those_of_the_right_plan(known: Known) -> None:
     stepped = subscribed(known, "vip", pays_for="premium")
     leaving = offers.ending(stepped)

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
+from playwright.async_api import Error as Gone
 from playwright.async_api import Page, Request, Route, expect
 
 from config import Settings
@@ -232,6 +234,77 @@ async def test_an_amount_that_is_out_of_date_is_asked_for_anew(phone: Phone, des
     assert "You pay 40.00\u00a0USD today" in (await answer(page, "yes"))["message"]
     await expect(page.get_by_test_id("billing-notice")).to_have_text("Your plan is being updated.")
     assert len(set(money.keys)) == 2
+
+
+async def both_ways(route: Route) -> None:
+    """The page of a desk that takes cards and Stars."""
+    with suppress(Gone):  # the phone may be put away meanwhile
+        answer = await route.fetch()
+        text = (await answer.text()).replace('data-act="checkout"', 'data-act="checkout" data-choose '
+                                             'data-way-stripe="29.99 USD a month" data-way-telegram="1 500 ⭐ a month"')
+        await route.fulfill(response=answer, body=text)
+
+
+async def close_invoice(page: Page, status: str) -> str:
+    """Let Telegram close the invoice it was asked to show; returns which one that was."""
+    [shown] = await until("an invoice", lambda: told(page, "web_app_open_invoice"))
+    await page.evaluate("""([slug, status]) => {
+        window.told = window.told.filter(([type]) => type !== 'web_app_open_invoice');
+        Telegram.WebView.receiveEvent('invoice_closed', {slug, status}); }""", [shown["slug"], status])
+    return str(shown["slug"])
+
+
+async def test_where_both_are_taken_the_reader_chooses_how_to_pay(phone: Phone, ada: int) -> None:
+    await phone.page.route("**/app/fragments/billing", both_ways)
+    money = Money((201, {"url": "https://t.me/$stars_1"}), (201, {"url": "https://pay.example/1"}))
+    page = await on_plan(phone, money)
+    sheet = page.get_by_test_id("pay-sheet")
+    await page.get_by_test_id("checkout-premium").click()
+    await expect(sheet).to_contain_text("How do you want to pay for Premium?")
+    await expect(page.get_by_test_id("pay-telegram")).to_contain_text("1 500 ⭐ a month")
+    await page.get_by_test_id("pay-later").click()
+    await expect(sheet).to_be_hidden()
+    await page.get_by_test_id("checkout-premium").click()
+    await page.keyboard.press("Escape")
+    await expect(sheet).to_be_hidden()
+    assert money.asked == []
+    await page.get_by_test_id("checkout-premium").click()
+    await page.get_by_test_id("pay-telegram").click()
+    assert await close_invoice(page, "cancelled") == "stars_1"
+    await idle(page)
+    await expect(page.get_by_test_id("billing-notice")).to_be_hidden()
+    await page.get_by_test_id("checkout-premium").click()
+    await page.get_by_test_id("pay-stripe").click()
+    assert await opened(page, 1) == ["https://pay.example/1"]
+    assert [body for _, _, body in money.asked] == [{"tier": "premium", "provider": "telegram"},
+                                                    {"tier": "premium", "provider": "stripe"}]
+    assert len(set(money.keys)) == 2
+
+
+@pytest.mark.parametrize(("status", "words"), [
+    ("paid", "Payment received, your plan is being updated."),
+    ("pending", "Your payment is being confirmed. This page updates by itself.")])
+async def test_stars_that_were_paid_are_waited_for(phone: Phone, desk: Desk, ada: int, status: str,
+                                                   words: str) -> None:
+    await phone.page.route("**/app/fragments/billing", both_ways)
+    page = await on_plan(phone, Money((201, {"url": "https://t.me/invoice/stars_1"})))
+    await page.get_by_test_id("checkout-premium").click()
+    await page.get_by_test_id("pay-telegram").click()
+    await close_invoice(page, status)
+    await expect(page.get_by_test_id("billing-notice")).to_have_text(words)
+    await tell(desk, ada, clock())
+    await expect(page.get_by_test_id("toast")).to_contain_text("Your plan is Premium")
+    await expect(page.get_by_test_id("billing-notice")).to_be_hidden()
+
+
+async def test_stars_that_were_not_paid_are_not_waited_for(phone: Phone, ada: int) -> None:
+    await phone.page.route("**/app/fragments/billing", both_ways)
+    page = await on_plan(phone, Money((201, {"url": "https://t.me/$stars_1"})))
+    await page.get_by_test_id("checkout-premium").click()
+    await page.get_by_test_id("pay-telegram").click()
+    await close_invoice(page, "failed")
+    await expect(page.get_by_test_id("toast")).to_contain_text("The payment did not go through")
+    await expect(page.get_by_test_id("billing-notice")).to_be_hidden()
 
 
 async def test_payments_are_told_step_by_step(phone: Phone, desk: Desk, ada: int) -> None:

@@ -2,7 +2,7 @@
 and the amount of an upgrade."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from services.currencies import written
 from services.errors import BillingUnavailable, NoSubscription, OutcomeUnknown
 from services.payments import protocol
 from services.payments.protocol import Invoice, Money
+from services.receipts import Receipt
 from webapp import keys
 from webapp.pages import offers, plans
 from webapp.pages.plans import Known, Seller
@@ -52,9 +53,9 @@ async def show(request: web.Request, user_id: int) -> web.Response:
     """The plan, what it covers and how much of that is used, and the plans beside it."""
     now = clock()
     async with request.app[keys.desk].database.reading() as session:
-        known = await _known(request, session, user_id, now)
-        waiting = len(await approvals.pending(session, user_id, now))
         paid, _ = await receipts.listed(session, user_id, NEWEST_RECEIPTS)
+        known = replace(await _known(request, session, user_id, now), taken_back=_taken_back(paid))
+        waiting = len(await approvals.pending(session, user_id, now))
     standing = plans.standing(known)
     return fragment(request, "fragments/billing.html", {
         "tier": known.tier, "name": plans.name(known.tier), "standing": standing, "price": plans.price(known),
@@ -65,6 +66,12 @@ async def show(request: web.Request, user_id: int) -> web.Response:
         "paid_with": plans.paid_with(known), "manage": offers.manage(known), "ending": offers.ending(known),
         "offers": offers.offers(known), "receipts": [timeline(one, now) for one in paid],
     }, now, pending=waiting)
+
+
+def _taken_back(paid: list[Receipt]) -> str | None:
+    """Why the newest plan that was paid for is closed."""
+    newest = next((one for one in paid if one.tier is not None), None)
+    return newest.reason if newest is not None and newest.revoked_at is not None else None
 
 
 async def _known(request: web.Request, session: AsyncSession, user_id: int, now: datetime) -> Known:

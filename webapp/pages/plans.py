@@ -11,6 +11,7 @@ from services.payments.protocol import Money
 from services.tiers import Catalogue, Tier, title
 
 STARS = "telegram"
+TAKEN_BACK = {"refund": "Payment refunded", "dispute": "Payment disputed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Seller:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a page is written from. ``cover`` is the grant of the tier in force that ends last, ``paid_rank`` what
-    the subscription has paid for, ``sellers`` the first one first, empty where nothing can be bought."""
+    the subscription has paid for, ``taken_back`` why what it paid for is closed, ``sellers`` the first one first, empty
+    where nothing can be bought."""
 
     catalogue: Catalogue
     tier: Tier
@@ -38,6 +40,7 @@ class Known:
     is_customer: bool
     sellers: tuple[Seller, ...]
     now: datetime
+    taken_back: str | None = None
 
     @property
     def row_tier(self) -> Tier | None:
@@ -75,7 +78,8 @@ def standing(known: Known) -> Standing:
         return Standing(f"Ends {end}", "warn")
     paid_for = known.row_tier
     if paid_for is not None and paid_for.rank > tier.rank:
-        return Standing("Payment under way", "warn")
+        closed = TAKEN_BACK.get(known.taken_back or "")
+        return Standing(f"{closed}, {name(paid_for)} is closed" if closed else "Payment under way", "warn")
     if paid_for is not None and paid_for.rank < tier.rank:
         own = known.cover is not None and known.cover.subscription_id == row.provider_subscription_id
         return Standing(f"Until {end if own else _cover(known)}, then {name(paid_for)}", "gain")
@@ -94,13 +98,24 @@ def _cover(known: Known) -> str:
 def warning(known: Known) -> str | None:
     """What cannot wait."""
     if known.row is None or known.row.status not in ("past_due", "unpaid", "paused", "incomplete"):
-        return None
+        return _renews_closed(known)
     if known.row.status == "incomplete":
         return "Your payment needs one more step. Finish it, or choose a plan again."
     settle = "top up your Stars" if known.row.provider == STARS else "settle it"
     if known.tier.rank == 0:
         return f"The last payment failed and your plan has ended. To get the plan back, {settle}."
     return f"The last payment failed. You keep {name(known.tier)} until {_cover(known)}; {settle} before then."
+
+
+def _renews_closed(known: Known) -> str | None:
+    """A plan whose money went back is charged for again, unless it is cancelled."""
+    row, paid_for = known.row, known.row_tier
+    if row is None or paid_for is None or paid_for.rank <= known.tier.rank or row.cancel_at_period_end:
+        return None
+    if known.taken_back not in TAKEN_BACK:
+        return None
+    return (f"{name(paid_for)} is closed but still renews {date(row.current_period_end, known.now)}. Cancel it if you "
+            f"do not want it back.")
 
 
 def price(known: Known) -> str | None:
