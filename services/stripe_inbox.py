@@ -25,6 +25,8 @@ SOURCE = "stripe"
 LEASE = timedelta(seconds=60)
 # About a day of tries: an outage at Stripe must not turn a payment into a dead letter.
 MAX_ATTEMPTS = 150
+# Whose money it is may be told after it was paid back: about half an hour of tries, then it is booked to nobody.
+WAITS_FOR_OWNER = 9
 AT_ONCE = 8
 TELL = "customer.subscription.trial_will_end"
 
@@ -130,6 +132,8 @@ class StripeInbox:
         async with self._cashier.database.writing() as session:
             for movement in movements:
                 user_id = await subscriptions.user_of_customer(session, SOURCE, movement.customer_id)
+                if user_id is None and movement.customer_id is not None and item.attempts < WAITS_FOR_OWNER:
+                    raise subscriptions.OwnerUnknown(movement.customer_id)
                 await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id)
                 if movement.invoice_id is not None:
                     await self._consequence(session, movement.invoice_id, now)

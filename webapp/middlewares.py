@@ -77,7 +77,9 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
                                 headers={"Retry-After": "1"})
     except DBAPIError as error:
         log.exception("database_error")
-        code = "unavailable" if error.connection_invalidated else "internal_error"
+        # Without a statement it was the connection that could not be made: a server that starts or shuts down.
+        is_away = error.connection_invalidated or error.statement is None
+        code = "unavailable" if is_away else "internal_error"
         return problems.problem(code, "Something went wrong. It has been noted.", request_id)
     except Exception:
         log.exception("request_failed", route=_route(request))
