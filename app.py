@@ -223,7 +223,8 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, desk: Desk,
     background.start(desk, fan_out_rows=facts.signals.fan_out_chunk, order_workers=facts.orders.workers,
                      keep=timedelta(days=facts.inbox.keep_days))
     start = desk.supervisor.start
-    start("inbox", Worker(desk, bot, dispatcher.build(desk, links), facts.inbox).run)
+    chat = dispatcher.build(desk, links, {cashier.payments.name: cashier} if cashier is not None else {})
+    start("inbox", Worker(desk, bot, chat, facts.inbox).run)
     start("notifier", Notifier(desk, bot, links, facts.notifier).run)
     start("telegram", _telegram(desk, bot, links, settings, known))
 

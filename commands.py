@@ -23,8 +23,9 @@ import migrations
 from backups import BackupFailed
 from config import ConfigurationError, Settings
 from models.database import Database, DatabaseUnavailable
-from services import canary, providers, tiers, users
-from services.errors import DomainError
+from services import canary, manual_grants, providers
+from services.errors import DomainError, NotFound
+from services.manual_grants import Gift
 from services.payments.protocol import OutcomeUnknown, PaymentError
 from services.tiers import Catalogue, Tier
 from services.vault import SealBroken, Vault
@@ -157,15 +158,16 @@ async def _check_key(session: AsyncSession, sealed: Vault) -> None:
 
 
 async def _grant(database: Database, settings: Settings, arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    if not 1 <= arguments.days <= 3650:
-        raise CommandFailed("--days must be from 1 to 3650.")
+    if not 1 <= arguments.days <= manual_grants.MOST_DAYS:
+        raise CommandFailed(f"--days must be from 1 to {manual_grants.MOST_DAYS}.")
     tier = catalogue(settings).named(arguments.tier)
     assert tier is not None
+    gift = Gift(arguments.user, tier, arguments.days, "command line")
     async with database.writing() as session:
-        user = await users.by_telegram_id(session, arguments.user)
-        if user is None:
-            raise CommandFailed(f"Nobody with the Telegram id {arguments.user} has started the bot.")
-        tiers.grant(session, tier, user.id, arguments.days, "manual", datetime.now(UTC))
+        try:
+            await manual_grants.give(session, gift, datetime.now(UTC))
+        except NotFound as error:
+            raise CommandFailed(f"Nobody with the Telegram id {arguments.user} has started the bot.") from error
     result = {"user": arguments.user, "tier": tier.name, "days": arguments.days}
     return result, f"{arguments.user} has {tier.name} for {arguments.days} days."
 

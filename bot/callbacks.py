@@ -22,6 +22,16 @@ class Decide(CallbackData, prefix="d"):
     terms: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{HASH_DIGITS}}}$")]
 
 
+class Refund(CallbackData, prefix="rf"):
+    """Confirm or cancel a refund: for the admin it was shown to, of this amount, as the payment stood then."""
+
+    answer: Answer
+    entry_id: Annotated[int, Field(ge=1, lt=10**15)]
+    amount_minor: Annotated[int, Field(ge=1, lt=10**13)]
+    number: Annotated[int, Field(ge=0, lt=1000)]
+    telegram_id: Annotated[int, Field(ge=1, lt=10**15)]
+
+
 class SetNotice(CallbackData, prefix="n"):
     """Whether new cards make a sound."""
 

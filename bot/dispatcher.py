@@ -1,6 +1,6 @@
 """The chat door's table: routers in order, who is speaking, and errors in one place."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -11,10 +11,11 @@ from aiogram.types import CallbackQuery, Chat, ErrorEvent, Message, TelegramObje
 
 from bot import keyboards, texts
 from bot.answers import answer
-from bot.handlers import approvals, plan, positions, receipt, settings, signals, start
+from bot.handlers import admin, approvals, plan, positions, receipt, settings, signals, start
 from bot.keyboards import Links
 from bot.replies import Replies
 from services import users
+from services.billing import Cashier
 from services.desk import Desk
 from services.errors import DomainError, TierTooLow, Unauthenticated
 
@@ -22,10 +23,10 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
-def build(desk: Desk, links: Links) -> Dispatcher:
+def build(desk: Desk, links: Links, cashiers: Mapping[str, Cashier] | None = None) -> Dispatcher:
     """A dispatcher over fresh routers; updates are fed to it by the worker, one at a time per chat."""
     dispatcher = Dispatcher(disable_fsm=True)
-    dispatcher["desk"], dispatcher["links"] = desk, links
+    dispatcher["desk"], dispatcher["links"], dispatcher["cashiers"] = desk, links, cashiers or {}
     members = Router(name="members")
     for inner in (approvals.router(), signals.router(), positions.router(), plan.router(), receipt.router(),
                   settings.router()):
@@ -35,7 +36,7 @@ def build(desk: Desk, links: Links) -> Dispatcher:
     public, rest = start.router(), fallbacks()
     for observer in (dispatcher.message, dispatcher.callback_query):
         observer.outer_middleware(PrivateOnly())
-    dispatcher.include_routers(public, members, rest)
+    dispatcher.include_routers(public, members, admin.router(), rest)
     dispatcher.errors.register(refuse, ExceptionTypeFilter(DomainError))
     return dispatcher
 

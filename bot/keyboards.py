@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, WebAppInfo
 
 from bot import texts
-from bot.callbacks import HASH_DIGITS, Answer, Decide, SetNotice
+from bot.callbacks import HASH_DIGITS, Answer, Decide, Refund, SetNotice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ def decide(links: Links, approval_id: int, terms_hash: str) -> InlineKeyboardMar
 
     rows = [[button(texts.APPROVE, Answer.APPROVE, "success"), button(texts.REJECT, Answer.REJECT, "danger")]]
     return rowed([*rows, links.open_app(f"/app/approvals?approval={approval_id}")])
+
+
+def refund(asked: Refund) -> InlineKeyboardMarkup:
+    """Confirm and Cancel; ``asked`` is what Confirm carries."""
+    cancelled = asked.model_copy(update={"answer": Answer.REJECT})
+    return rowed([[
+        InlineKeyboardButton(text=texts.CONFIRM, callback_data=asked.pack(), style="danger"),
+        InlineKeyboardButton(text=texts.CANCEL, callback_data=cancelled.pack())]])
 
 
 def app(links: Links, path: str = "/app") -> InlineKeyboardMarkup | None:

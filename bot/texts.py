@@ -73,6 +73,29 @@ RECEIPT_OPENED = {
     "revoked": "{tier} was taken back {revoked}",
 }
 PAYERS = {"stripe": "Stripe", "telegram": "Telegram"}
+# What admins read. These commands are in no list: to everybody else they do not exist.
+GRANT_USAGE = "Send <code>/grant &lt;telegram id&gt; &lt;tier&gt; &lt;days&gt; [reason]</code>. Tiers: {tiers}."
+GRANTED = "<b>{name}</b> (<code>{telegram_id}</code>) has {tier} until {until}."
+STRANGER = "Nobody with this Telegram id has started the bot."
+REFUND_USAGE = "Send <code>/refund &lt;charge or invoice&gt; [amount]</code>; without an amount all that is left."
+NO_CHARGE = "The books know no payment of this name."
+NOTHING_LEFT = "Nothing is left of this payment to refund."
+REFUND_ASK = (
+    "Refund <b>{amount}</b> to <b>{name}</b> (<code>{telegram_id}</code>)?\n"
+    "Paid {paid} · {left} left\n<code>{charge}</code>"
+)
+REFUND_DONE = "✅ Refunded <b>{amount}</b> to <b>{name}</b>.\n<code>{charge}</code>"
+REFUND_OPEN = (
+    "⏳ The payment provider has not answered yet. It is asked again by itself and refunds once; "
+    "/payments shows how it ends."
+)
+REFUND_FAILED = "❌ The payment provider refused: {why}"
+REFUND_CANCELLED = "Nothing was refunded."
+CONFIRM, CANCEL = "Confirm refund", "Cancel"
+PAYMENTS_HEAD = "<b>{name}</b> · <code>{telegram_id}</code> · {tier}"
+PAYMENTS_PARTS = {"movements": "Payments", "subscriptions": "Subscriptions", "grants": "Grants", "open": "Under way",
+                  "dead": "Events not applied"}
+NO_MOVEMENTS = "No payments."
 NOTICE = {"on": "with sound", "silent": "silent"}
 NOTICE_BUTTON = {"on": "🔔 With sound", "silent": "🔕 Silent"}
 NOTICE_SET = {"on": "New cards make a sound.", "silent": "New cards arrive silently."}
@@ -108,6 +131,10 @@ MONEY = {
     "paid": "✅ Payment received, thank you. /plan shows your plan.",
     "event_dead": "⚠️ A payment event could not be applied after a day of tries. /readyz?details=1 names it.",
     "action_required": "⚠️ Your bank wants you to confirm the payment. Without that your plan is not renewed.",
+    "second_subscription": "You had two plans running at once, so the older one has been ended.",
+    "second_subscription_refunded": "You had two plans running at once, so the older one has been ended and its last "
+                                    "payment refunded.",
+    "dispute_lost": "Your bank has taken a payment back, so the plan it paid for has been ended.",
     "trial_ends": "Your trial ends in a few days; then the first payment is taken. /plan lets you cancel before.",
 }
 
@@ -136,6 +163,10 @@ ERRORS = {
     "already_subscribed": "You have a plan already. Change it instead.",
     "no_subscription": "You have no paid plan.",
     "preview_outdated": "The amount is out of date. Please look at the new one. Nothing was charged.",
+    "payment_disputed": "Your bank is looking into a payment. You can buy a plan when that is decided.",
+    "amount_too_high": "That is more than is left of this payment.",
+    "refund_in_whole_only": "This payment can be refunded in whole only.",
+    "refund_outdated": "This payment has been refunded meanwhile, or a refund was tried. Please look again.",
     "billing_unavailable": "Plans cannot be bought here.",
     "invalid_signature": "I could not read that.",
     "rate_limited": "Too fast. Please wait a moment.",

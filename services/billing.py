@@ -14,7 +14,7 @@ import structlog
 
 from models.billing import Operation, OperationState
 from models.database import Database
-from services import lookups, operations, subscriptions, users
+from services import conflicts, lookups, operations, refunds, subscriptions, users
 from services.errors import (
     AlreadySubscribed,
     BillingUnavailable,
@@ -108,6 +108,7 @@ async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Re
         had_trial = await subscriptions.had_trial(session, operation.user_id)
     if known is not None and known.status != "incomplete":
         raise AlreadySubscribed
+    await conflicts.refuse_disputed(cashier, operation.user_id)
     customer_id = await _customer(cashier, operation, now)
     if former is not None and former != operation.provider_object_id:
         bought = await cashier.payments.expire_checkout(former)
@@ -185,9 +186,17 @@ def _set_cancel(cancel: bool) -> Callable[[Cashier, Operation, datetime], Awaita
     return act
 
 
+def _told(act: Callable[[Cashier, Operation, datetime], Awaitable[tuple[int, dict[str, Any]]]]) \
+        -> Callable[[Cashier, Operation, datetime], Awaitable[Result]]:
+    async def told(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+        return Result(*await act(cashier, operation, now))
+
+    return told
+
+
 ACTS: dict[str, Callable[[Cashier, Operation, datetime], Awaitable[Result]]] = {
     "checkout": _checkout, "portal": _portal, "change_plan": _change_plan, "cancel": _set_cancel(True),
-    "resume": _set_cancel(False),
+    "resume": _set_cancel(False), refunds.KIND: _told(refunds.act), conflicts.KIND: _told(conflicts.act),
 }
 
 

@@ -4,6 +4,8 @@ Exponents: ISO 4217, with the exceptions of https://docs.stripe.com/currencies. 
 (https://core.telegram.org/bots/payments-stars), which have no parts.
 """
 
+import re
+
 NO_DIGITS = frozenset({"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF",
                        "XPF", "XTR"})
 THREE_DIGITS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
@@ -13,12 +15,22 @@ STARS = "XTR"
 THIN = "\N{NARROW NO-BREAK SPACE}"
 GAP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+_AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?")
 
 
 def digits(currency: str) -> int:
     """Digits after the point in an amount of minor units."""
     code = currency.upper()
     return 0 if code in NO_DIGITS else 3 if code in THREE_DIGITS else 2
+
+
+def read(text: str, currency: str) -> int | None:
+    """Minor units of an amount as people type it (``12``, ``12.50``); None when it is none in this currency."""
+    code, places = currency.upper(), digits(currency)
+    found = _AMOUNT.fullmatch(text)
+    if found is None or len(found[2] or "") > (0 if code in ONLY_WHOLE else places):
+        return None
+    return int(str(found[1]) + str(found[2] or "").ljust(places, "0"))
 
 
 def written(amount_minor: int, currency: str) -> str:

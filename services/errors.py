@@ -134,6 +134,26 @@ class PreviewOutdated(DomainError):
     detail = "The amount that was agreed to is no longer good. Ask for a new preview. Nothing was charged."
 
 
+class PaymentDisputed(DomainError):
+    code = "payment_disputed"
+    detail = "A payment is in dispute. A plan can be bought when the bank has decided."
+
+
+class AmountTooHigh(DomainError):
+    code = "amount_too_high"
+    detail = "That is more than is left of this payment."
+
+
+class RefundInWholeOnly(DomainError):
+    code = "refund_in_whole_only"
+    detail = "This payment can be refunded in whole only."
+
+
+class RefundOutdated(DomainError):
+    code = "refund_outdated"
+    detail = "A refund of this payment has been asked for meanwhile. Look at it again."
+
+
 class BillingUnavailable(DomainError):
     code = "billing_unavailable"
     detail = "Plans cannot be bought here."

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from models.billing import Operation, Subscription
-from services import operations, subscriptions
+from services import conflicts, operations, refunds, subscriptions
 
 if TYPE_CHECKING:
     from services.billing import Cashier
@@ -86,4 +86,5 @@ async def _tier_now(cashier: "Cashier", row: Subscription, now: datetime) -> str
 
 
 LOOKS: dict[str, Look] = {"checkout": _checkout, "change_plan": _change_plan, "cancel": _cancel(True),
-                          "resume": _cancel(False)}
+                          "resume": _cancel(False),
+                          refunds.KIND: refunds.look, conflicts.KIND: conflicts.look}

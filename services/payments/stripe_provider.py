@@ -141,10 +141,35 @@ class StripePayments:
                 raise
 
     async def refund(self, charge_id: str, amount_minor: int | None, *, key: str) -> str:
-        params: Any = {"charge": charge_id}
+        """``charge_id`` may be the invoice that was paid, which is how the books name a charge."""
+        params: Any = {**await self._paid_by(charge_id), "metadata": {"operation": key}}
         if amount_minor is not None:
             params["amount"] = amount_minor
         return str((await self._asked(self._client.v1.refunds.create_async(params, _key(key))))["id"])
+
+    async def find_refund(self, charge_id: str, key: str) -> str | None:
+        """The refund that was made under this key."""
+        params: Any = {**await self._paid_by(charge_id), "limit": PAGE}
+        found = await self._asked(self._client.v1.refunds.list_async(params))
+        return next((str(made["id"]) for made in found["data"]
+                     if (made.get("metadata") or {}).get("operation") == key), None)
+
+    async def transaction_of(self, charge_id: str) -> str | None:
+        """The invoice a charge has paid."""
+        return (await self._source_of(charge_id))[1]
+
+    async def dispute_status(self, dispute_id: str) -> str:
+        return str((await self._asked(self._client.v1.disputes.retrieve_async(dispute_id)))["status"])
+
+    async def _paid_by(self, charge_id: str) -> dict[str, str]:
+        """The charge, or the payment of an invoice, as a refund wants it named."""
+        if not charge_id.startswith("in_"):
+            return {"charge": charge_id}
+        found = await self._asked(self._client.v1.invoice_payments.list_async({"invoice": charge_id}))
+        intents = [one["payment"].get("payment_intent") for one in found["data"] if one["status"] == "paid"]
+        if not intents or intents[0] is None:
+            raise PaymentError("nothing_paid", "Nothing was paid on this invoice.")
+        return {"payment_intent": str(intents[0])}
 
     async def invoices(self, customer_id: str, limit: int) -> Sequence[Invoice]:
         found = await self._asked(self._client.v1.invoices.list_async({"customer": customer_id, "limit": limit}))
