@@ -6,16 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import broadcast, fan_out
+from benchmarks import broadcast, fan_out, redis_away
 from benchmarks.report import Figure, table
 
 
-async def measure(cards: int, followers: int) -> list[Figure]:
+async def measure(cards: int, followers: int, checkouts: int) -> list[Figure]:
     """Every benchmark in turn; each in a folder of its own."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         figures += await fan_out.run(Path(folder) / "fan_out", followers)
         figures += await broadcast.run(Path(folder) / "broadcast", cards)
+        figures += await redis_away.run(Path(folder) / "redis_away", checkouts)
     return figures
 
 
@@ -23,8 +24,9 @@ def main() -> int:
     given = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     given.add_argument("--cards", type=int, default=1_000, help="how many chats get a card")
     given.add_argument("--followers", type=int, default=100_000, help="how many followers a signal reaches")
+    given.add_argument("--checkouts", type=int, default=100, help="how often somebody buys while Redis is away")
     arguments = given.parse_args()
-    figures = asyncio.run(measure(arguments.cards, arguments.followers))
+    figures = asyncio.run(measure(arguments.cards, arguments.followers, arguments.checkouts))
     print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1
 
