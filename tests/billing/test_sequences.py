@@ -16,6 +16,7 @@ from models.billing import LedgerKind, Subscription
 from services import reconciliation
 from services.payments.protocol import Money
 from tests.billing.conftest import DAY, KEY, Till
+from tests.billing.test_life import advance, booked, tier_is
 from tests.running import until
 
 UNPAID_GRACE = "a first payment that fails after days leaves the grace of a renewal"
@@ -104,6 +105,39 @@ class TestAPaymentThatTakesDays:
         await reconciled(till)
         assert await till.tier(user) == "free" and await till.entries() == 0, "nothing was ever paid: no grace"
         assert await till.grants() == []
+
+
+class TestATrialAndWhatFollows:
+    @pytest.fixture
+    def overlay(self, overlay: dict[str, Any]) -> dict[str, Any]:
+        return {**overlay, "billing": {"trial_days": 7}}
+
+    async def test_paid_then_failed_then_settled(self, till: Till) -> None:
+        user, token = await till.person()
+        await till.buy(token)
+        await till.becomes(user, "premium")
+        await till.settle()
+        grant, = await till.grants()
+        assert grant.source == "trial" and await till.entries() == 0
+        assert await till.tier(user, datetime.now(UTC) + 8 * DAY) == "free"
+        paid = await advance(till, 7.5)
+        await booked(till, LedgerKind.CHARGE, 1, paid)
+        await tier_is(till, user, "premium", paid + 20 * DAY)
+        await till.control(f"/subscriptions/{grant.subscription_id}/card", {"behaviour": "decline"})
+        failed = await advance(till, 31)
+
+        async def has_grace() -> bool:
+            await till.inbox.drain(failed)
+            return any(one.source == "grace" for one in await till.grants())
+
+        await until("the grace has begun", has_grace)
+        assert await till.tier(user, failed + 6 * DAY) == "premium"
+        assert await till.tier(user, failed + 8 * DAY) == "free"
+        await till.control(f"/subscriptions/{grant.subscription_id}/card", {"behaviour": "ok"})
+        settled = await advance(till, 4)
+        await booked(till, LedgerKind.CHARGE, 2, settled)
+        await tier_is(till, user, "premium", settled + 10 * DAY)
+        await books_agree(till)
 
 
 class TestClocksThatDiffer:
