@@ -163,6 +163,8 @@ async def _paid_for(session: AsyncSession, provider: str, invoice_id: str) -> st
 
 async def _end(session: AsyncSession, row: Subscription, why: str, now: datetime, *, refund: bool) -> str:
     """Write down that this subscription is to end. Told again it is the same operation, unless that has failed."""
+    # The row is held, so that of several who learn of it at once one writes it down.
+    await session.execute(select(Subscription.id).where(Subscription.id == row.id).with_for_update())
     failed = await session.scalar(select(func.count()).select_from(Operation).where(
         Operation.user_id == row.user_id, Operation.kind == KIND, Operation.state == OperationState.FAILED,
         Operation.arguments["subscription_id"].as_string() == row.provider_subscription_id))
