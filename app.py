@@ -25,6 +25,7 @@ from bot import dispatcher, session, setup
 from bot.intake import Intake
 from bot.keyboards import Links
 from bot.notifier import Notifier
+from bot.star_payments import StarPayments
 from bot.worker import Worker
 from config import ConfigurationError, Settings
 from models.database import Database, DatabaseUnavailable
@@ -214,16 +215,23 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, desk: Desk,
     bot = session.connect(token, settings.telegram_api_base, desk.metrics)
     stack.push_async_callback(bot.session.close)
     known: dict[str, str] = {}
+    facts = settings.facts
     cashier = cashdesk.open_cashier(stack, settings, desk)
+    cashiers = {} if cashier is None else {cashier.payments.name: cashier}
+    offered = facts.billing.providers
+    if "telegram" in (*offered.app, *offered.chat):
+        prices = cashdesk.star_prices(desk.catalogue)
+        payments = StarPayments(bot, desk.database, {name: price.amount_minor for name, price in prices.items()})
+        cashiers[payments.name] = cashdesk.open_stars(settings, desk, payments, prices)
     web_app = application.build(desk, settings, partial(_is_ready, desk, settings), cashier=cashier,
+                                cashiers=cashiers,
                                 console_origin=surroundings.origin if surroundings else None,
                                 bot_username=lambda: known.get("username"))
     await _listen(stack, web_app, settings)
-    facts = settings.facts
     background.start(desk, fan_out_rows=facts.signals.fan_out_chunk, order_workers=facts.orders.workers,
                      keep=timedelta(days=facts.inbox.keep_days))
     start = desk.supervisor.start
-    chat = dispatcher.build(desk, links, {cashier.payments.name: cashier} if cashier is not None else {})
+    chat = dispatcher.build(desk, links, cashiers, offered=offered.chat, pay_support=facts.billing.support)
     start("inbox", Worker(desk, bot, chat, facts.inbox).run)
     start("notifier", Notifier(desk, bot, links, facts.notifier).run)
     start("telegram", _telegram(desk, bot, links, settings, known))

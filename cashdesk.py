@@ -1,12 +1,14 @@
 """Where money comes in: builds the payment provider and the loops that follow what it says."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from bot.star_payments import StarPayments
 from config import Settings
-from services import billing, reconciliation
+from services import billing, reconciliation, stars, stars_reconciliation
 from services.billing import Cashier
 from services.desk import Desk
 from services.payments.protocol import Money, OutcomeUnknown, PaymentError
@@ -35,6 +37,48 @@ def open_cashier(stack: AsyncExitStack, settings: Settings, desk: Desk) -> Cashi
     desk.supervisor.start("operations", partial(_finish_operations, desk, cashier))
     desk.supervisor.start("stripe_reconciler", partial(_reconcile, desk, cashier, payments))
     return cashier
+
+
+def open_stars(settings: Settings, desk: Desk, payments: StarPayments, prices: Mapping[str, Money]) -> Cashier:
+    """The cashier for Telegram Stars with its loops."""
+    lag = timedelta(hours=settings.facts.billing.renewal_lag_hours)
+    # Of a renewal that failed Telegram says no more: the day or so that every period is good for longer is the grace.
+    cashier = Cashier(desk.database, payments, Rules(desk.catalogue, lag, timedelta(0)), settings.public_url, 0, prices)
+    desk.supervisor.start("stars_operations", partial(_finish_stars, desk, cashier, lag))
+    desk.supervisor.start("stars_reconciler", partial(_reconcile_stars, desk, cashier, payments))
+    return cashier
+
+
+def star_prices(catalogue: Catalogue) -> dict[str, Money]:
+    """What a month costs in Stars, by tier."""
+    return {tier.name: Money(tier.stars, stars.CURRENCY) for tier in catalogue if tier.rank and tier.stars}
+
+
+async def _finish_stars(desk: Desk, cashier: Cashier, lag: timedelta) -> None:
+    while not desk.supervisor.stopping.is_set():
+        now = datetime.now(UTC)
+        async with desk.database.reading() as session:
+            is_over = await stars.any_over(session, now, lag)
+        if is_over:
+            async with desk.database.writing() as session:
+                await stars.close_over(session, now, lag)
+        await billing.finish_abandoned(cashier, now)
+        await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
+
+
+async def _reconcile_stars(desk: Desk, cashier: Cashier, payments: StarPayments) -> None:
+    """Read the bot's own books: all of them at start, then every hour what is new."""
+    offset = 0
+    while not desk.supervisor.stopping.is_set():
+        try:
+            async with asyncio.timeout(RECONCILE_EVERY_SECONDS):
+                found, offset = await stars_reconciliation.read(payments, cashier, offset, datetime.now(UTC))
+        except (OutcomeUnknown, PaymentError):
+            await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
+            continue
+        if found:
+            desk.wakes.outbox.set()
+        await desk.supervisor.sleep(RECONCILE_EVERY_SECONDS)
 
 
 async def set_up(settings: Settings, catalogue: Catalogue) -> dict[str, str]:

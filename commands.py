@@ -267,5 +267,6 @@ def catalogue(settings: Settings) -> Catalogue:
     facts = settings.facts.tiers
     return Catalogue([
         Tier(name, rank, facts[name].accounts, facts[name].devices, facts[name].live, facts[name].copy_trading,  # type: ignore[index]
-             facts[name].card_delay_seconds, int(facts[name].usd_per_month * 100))  # type: ignore[index]
+             facts[name].card_delay_seconds, int(facts[name].usd_per_month * 100),  # type: ignore[index]
+             facts[name].stars_per_month)  # type: ignore[index]
         for rank, name in enumerate(config.TIERS)])

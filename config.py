@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -44,6 +44,7 @@ class Section(BaseModel):
 
 class Tier(Section):
     usd_per_month: Decimal = Field(ge=0)
+    stars_per_month: int = Field(ge=0, le=10_000)
     accounts: int = Field(ge=0)
     devices: int = Field(ge=0)
     live: bool
@@ -125,10 +126,30 @@ class Paper(Section):
     anchors: dict[str, Annotated[Decimal, Field(gt=0)]]
 
 
+Provider = Literal["stripe", "telegram"]
+
+
+class Providers(Section):
+    """What is offered where, the first one first."""
+
+    app: tuple[Provider, ...]
+    chat: tuple[Provider, ...]
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Providers":
+        if any(len(set(named)) != len(named) for named in (self.app, self.chat)):
+            raise ValueError("a provider is named twice")
+        if "stripe" in self.chat:
+            raise ValueError("the chat sells for Stars only; cards are offered in the app")
+        return self
+
+
 class Billing(Section):
     trial_days: int = Field(ge=0, le=90)
     grace_days: int = Field(ge=0, le=60)
     renewal_lag_hours: int = Field(ge=0, le=168)
+    support: str = Field(min_length=1, max_length=200)
+    providers: Providers
 
 
 class Facts(Section):

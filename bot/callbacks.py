@@ -32,6 +32,13 @@ class Refund(CallbackData, prefix="rf"):
     telegram_id: Annotated[int, Field(ge=1, lt=10**15)]
 
 
+class BuyPlan(CallbackData, prefix="bp"):
+    """Buy this plan for Stars; ``is_change`` when it takes the place of one that runs."""
+
+    tier: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
+    is_change: bool
+
+
 class SetNotice(CallbackData, prefix="n"):
     """Whether new cards make a sound."""
 

@@ -1,6 +1,6 @@
 """The chat door's table: routers in order, who is speaking, and errors in one place."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +11,7 @@ from aiogram.types import CallbackQuery, Chat, ErrorEvent, Message, TelegramObje
 
 from bot import keyboards, texts
 from bot.answers import answer
-from bot.handlers import admin, approvals, plan, positions, receipt, settings, signals, start
+from bot.handlers import admin, approvals, payments, plan, positions, receipt, settings, signals, start
 from bot.keyboards import Links
 from bot.replies import Replies
 from services import users
@@ -23,20 +23,22 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
-def build(desk: Desk, links: Links, cashiers: Mapping[str, Cashier] | None = None) -> Dispatcher:
+def build(desk: Desk, links: Links, cashiers: Mapping[str, Cashier] | None = None, *,
+          offered: Sequence[str] = (), pay_support: str = "the operator of this desk") -> Dispatcher:
     """A dispatcher over fresh routers; updates are fed to it by the worker, one at a time per chat."""
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher["desk"], dispatcher["links"], dispatcher["cashiers"] = desk, links, cashiers or {}
+    dispatcher["offered"], dispatcher["pay_support"] = offered, pay_support
     members = Router(name="members")
     for inner in (approvals.router(), signals.router(), positions.router(), plan.router(), receipt.router(),
-                  settings.router()):
+                  payments.buying(), settings.router()):
         members.include_router(inner)
     members.message.middleware(KnownUser())
     members.callback_query.middleware(KnownUser())
     public, rest = start.router(), fallbacks()
     for observer in (dispatcher.message, dispatcher.callback_query):
         observer.outer_middleware(PrivateOnly())
-    dispatcher.include_routers(public, members, admin.router(), rest)
+    dispatcher.include_routers(payments.router(), public, members, admin.router(), rest)
     dispatcher.errors.register(refuse, ExceptionTypeFilter(DomainError))
     return dispatcher
 

@@ -9,7 +9,7 @@ from bot.keyboards import Links
 
 log = structlog.get_logger(__name__)
 
-ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
+ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member", "pre_checkout_query", "subscription"]
 
 
 async def introduce(bot: Bot, links: Links) -> str:

@@ -13,6 +13,7 @@ COMMANDS = {
     "accounts": "Your accounts",
     "plan": "Your plan and when it renews",
     "receipt": "Your last payment",
+    "paysupport": "Help with a payment",
     "settings": "Sound, plan, volume",
     "why": "The reasoning behind a signal",
     "help": "How this works",
@@ -96,6 +97,20 @@ PAYMENTS_HEAD = "<b>{name}</b> · <code>{telegram_id}</code> · {tier}"
 PAYMENTS_PARTS = {"movements": "Payments", "subscriptions": "Subscriptions", "grants": "Grants", "open": "Under way",
                   "dead": "Events not applied"}
 NO_MOVEMENTS = "No payments."
+PAY_SUPPORT = (
+    "Questions about a payment go to {support}.\n\n"
+    "Stars can be given back in whole; the plan they paid for ends then. Write what you bought and when; /receipt "
+    "shows it. Telegram's own support cannot help with purchases made here."
+)
+INVOICE_READY, PAY_STARS, BUY_FOR_STARS = "Your invoice is ready.", "Pay with Stars", "{tier} · {price} a month"
+NOT_FOR_SALE = {
+    "closed": "Plans cannot be bought here.",
+    "order_unknown": "This invoice is out of date. Please choose the plan again.",
+    "order_of_another": "This invoice belongs to somebody else. Please choose a plan yourself.",
+    "order_changed": "The price has changed. Please choose the plan again.",
+    "order_paid": "This invoice is paid already.",
+    "already_subscribed": "You have a plan already. /plan shows it.",
+}
 NOTICE = {"on": "with sound", "silent": "silent"}
 NOTICE_BUTTON = {"on": "🔔 With sound", "silent": "🔕 Silent"}
 NOTICE_SET = {"on": "New cards make a sound.", "silent": "New cards arrive silently."}
@@ -163,6 +178,7 @@ ERRORS = {
     "already_subscribed": "You have a plan already. Change it instead.",
     "no_subscription": "You have no paid plan.",
     "preview_outdated": "The amount is out of date. Please look at the new one. Nothing was charged.",
+    "provider_cannot": "That cannot be done here for a plan paid with Stars. Telegram: Settings, My Stars.",
     "payment_disputed": "Your bank is looking into a payment. You can buy a plan when that is decided.",
     "amount_too_high": "That is more than is left of this payment.",
     "refund_in_whole_only": "This payment can be refunded in whole only.",

@@ -102,4 +102,4 @@ class Worker:
 
 
 def _chat_of(item: Claimed) -> int:
-    return int(item.lane.removeprefix("chat:"))
+    return int(item.lane.rpartition(":")[2])

@@ -4,9 +4,9 @@ Nothing here holds a transaction while the provider is asked. An act whose outco
 asked again with the same key, by the next request or by the loop that finishes abandoned operations.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ import structlog
 
 from models.billing import Operation, OperationState
 from models.database import Database
-from services import conflicts, lookups, operations, refunds, subscriptions, users
+from services import conflicts, lookups, operations, refunds, stars, subscriptions, users
 from services.errors import (
     AlreadySubscribed,
     BillingUnavailable,
@@ -24,13 +24,15 @@ from services.errors import (
     OutcomeUnknown,
     PaymentRefused,
     PreviewOutdated,
+    ProviderCannot,
 )
 from services.payments import protocol
-from services.payments.protocol import PaymentError, Payments
+from services.payments.protocol import Money, PaymentError, Payments, able
 from services.subscriptions import Rules
 
 log = structlog.get_logger(__name__)
 
+CARDS = "stripe"
 KINDS = ("checkout", "portal", "change_plan", "cancel", "resume")
 
 
@@ -43,6 +45,8 @@ class Cashier:
     rules: Rules
     home: str
     trial_days: int
+    prices: Mapping[str, Money] = field(default_factory=dict)
+    """A month by tier, where the provider does not keep the prices itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,17 @@ class Result:
 
     status: int
     body: dict[str, Any]
+
+
+def arguments_of(cashier: Cashier, tier: str) -> dict[str, Any]:
+    """What an order for a plan says: the plan, who sells it, and the price where that is ours to keep."""
+    price = cashier.prices.get(tier)
+    return {"tier": tier} | said_by(cashier) | ({"amount_minor": price.amount_minor} if price else {})
+
+
+def said_by(cashier: Cashier) -> dict[str, Any]:
+    """What an operation says of its cashier; without a word it is the card provider's."""
+    return {} if cashier.payments.name == CARDS else {"provider": cashier.payments.name}
 
 
 async def carry_out(cashier: Cashier, operation: Operation, now: datetime) -> Result:
@@ -108,6 +123,7 @@ async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Re
         had_trial = await subscriptions.had_trial(session, operation.user_id)
     if known is not None and known.status != "incomplete":
         raise AlreadySubscribed
+    trial_days = cashier.trial_days if able(cashier.payments).trial and not had_trial else 0
     await conflicts.refuse_disputed(cashier, operation.user_id)
     customer_id = await _customer(cashier, operation, now)
     if former is not None and former != operation.provider_object_id:
@@ -115,11 +131,12 @@ async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Re
         if bought is not None and await _runs(cashier, bought, now):
             raise AlreadySubscribed
     session_id, url = await cashier.payments.checkout(
-        customer_id, operation.user_id, tier, trial_days=0 if had_trial else cashier.trial_days,
+        customer_id, operation.user_id, tier, trial_days=trial_days,
         success_url=f"{cashier.home}/app/billing?paid=1", cancel_url=f"{cashier.home}/app/billing",
         key=f"op_{operation.id}:checkout")
-    async with cashier.database.writing() as session:
-        await operations.remember_object(session, operation.id, session_id, now)
+    if session_id:  # a link that cannot be closed again has no name to remember
+        async with cashier.database.writing() as session:
+            await operations.remember_object(session, operation.id, session_id, now)
     return Result(201, {"url": url})
 
 
@@ -132,6 +149,8 @@ async def _runs(cashier: Cashier, subscription_id: str, now: datetime) -> bool:
 
 
 async def _portal(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    if not able(cashier.payments).portal:
+        raise ProviderCannot("Telegram keeps your Stars and your receipts: Settings, My Stars.")
     customer_id = await _customer(cashier, operation, now)
     url = await cashier.payments.portal(customer_id, f"{cashier.home}/app/billing", key=f"op_{operation.id}:portal")
     return Result(201, {"url": url})
@@ -147,6 +166,8 @@ async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) ->
     assert target is not None
     if wanted == row.tier:
         return Result(200, {"tier": wanted, "takes_effect": "now"})
+    if not able(cashier.payments).changes_plan:
+        return await _bought_anew(cashier, operation, target.rank > paid, now)
     if target.rank > paid:
         await cashier.payments.upgrade(row.provider_subscription_id, wanted, _as_of(operation),
                                        key=f"op_{operation.id}:change")
@@ -158,6 +179,17 @@ async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) ->
         return Result(200, {"tier": wanted, "takes_effect": "period_end"})
     # The provider changes the plan only when the difference is paid; the bank may want to be asked first.
     return Result(200, {"tier": wanted, "takes_effect": "now" if told == wanted else "when_paid"})
+
+
+async def _bought_anew(cashier: Cashier, operation: Operation, is_dearer: bool, now: datetime) -> Result:
+    """Without a difference to reckon the dearer plan is a purchase of its own; the old one ends when that is paid."""
+    if not is_dearer:
+        raise ProviderCannot("Cancel this plan first. The cheaper one can be bought when it is over.")
+    tier = _paid_tier(cashier, operation)
+    _, url = await cashier.payments.checkout(
+        await _customer(cashier, operation, now), operation.user_id, tier, trial_days=0, success_url=cashier.home,
+        cancel_url=cashier.home, key=f"op_{operation.id}:change")
+    return Result(200, {"tier": tier, "takes_effect": "when_paid", "url": url})
 
 
 PREVIEW_GOOD_FOR, CLOCKS_APART = timedelta(minutes=10), timedelta(minutes=1)
@@ -179,11 +211,34 @@ def _set_cancel(cancel: bool) -> Callable[[Cashier, Operation, datetime], Awaita
         row = await _subscription(cashier, operation.user_id)
         state = await cashier.payments.cancel_at_period_end(row.provider_subscription_id, cancel,
                                                             key=f"op_{operation.id}:{operation.kind}")
+        if not able(cashier.payments).resumes:
+            return await _renewal_set(cashier, row.provider_subscription_id, cancel, now)
         async with cashier.database.writing() as session:
             await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
         return Result(200, {"cancel_at_period_end": cancel})
 
     return act
+
+
+async def _renewal_set(cashier: Cashier, subscription_id: str, cancel: bool, now: datetime) -> Result:
+    """Of a cancellation nobody tells us; switching on again is the user's own act at the provider."""
+    if not cancel:
+        raise ProviderCannot("Switch the subscription on again in Telegram: Settings, My Stars.")
+    async with cashier.database.writing() as session:
+        await stars.renewal_set(session, cashier.rules, subscription_id, "canceled", now)
+    return Result(200, {"cancel_at_period_end": True})
+
+
+async def _end_stars(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    """Stop a subscription that another has replaced; give back what was paid twice for one order."""
+    told, name = operation.arguments, str(operation.arguments["subscription_id"])
+    await cashier.payments.cancel_now(name, key=f"op_{operation.id}:cancel")
+    if told["refund"]:
+        await cashier.payments.refund(name, None, key=f"op_{operation.id}:refund")
+    else:
+        async with cashier.database.writing() as session:
+            await stars.renewal_set(session, cashier.rules, name, "canceled", now)
+    return Result(200, {"subscription": name})
 
 
 def _told(act: Callable[[Cashier, Operation, datetime], Awaitable[tuple[int, dict[str, Any]]]]) \
@@ -197,6 +252,7 @@ def _told(act: Callable[[Cashier, Operation, datetime], Awaitable[tuple[int, dic
 ACTS: dict[str, Callable[[Cashier, Operation, datetime], Awaitable[Result]]] = {
     "checkout": _checkout, "portal": _portal, "change_plan": _change_plan, "cancel": _set_cancel(True),
     "resume": _set_cancel(False), refunds.KIND: _told(refunds.act), conflicts.KIND: _told(conflicts.act),
+    stars.END: _end_stars,
 }
 
 
@@ -254,6 +310,8 @@ async def finish_abandoned(cashier: Cashier, now: datetime) -> int:
     async with cashier.database.reading() as session:
         found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE)
     for operation in found:
+        if operation.arguments.get("provider", CARDS) != cashier.payments.name:
+            continue  # another cashier's
         try:
             if now - operation.created_at > KEYS_LAST:
                 await _look(cashier, operation, now)

@@ -154,6 +154,11 @@ class RefundOutdated(DomainError):
     detail = "A refund of this payment has been asked for meanwhile. Look at it again."
 
 
+class ProviderCannot(DomainError):
+    code = "provider_cannot"
+    detail = "This cannot be done here for a plan paid this way."
+
+
 class BillingUnavailable(DomainError):
     code = "billing_unavailable"
     detail = "Plans cannot be bought here."

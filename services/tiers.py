@@ -25,6 +25,8 @@ class Tier:
     card_delay_seconds: int
     amount_minor: int = 0
     """The price of a month in US cents."""
+    stars: int = 0
+    """The price of a month in Telegram Stars, 0 where they are not taken."""
 
     @property
     def lookup_key(self) -> str:

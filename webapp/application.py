@@ -1,6 +1,6 @@
 """The HTTP door as one aiohttp application."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ MOST_BODY_BYTES = 256 * 1024
 
 
 def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], *, cashier: Cashier | None = None,
+          cashiers: Mapping[str, Cashier] | None = None,
           console_origin: str | None = None,
           bot_username: Callable[[], str | None] = lambda: None) -> web.Application:
     """The application; ``console_origin`` may frame the Mini App, in the sandbox only."""
@@ -24,6 +25,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.settings] = settings
     app[keys.ready] = ready
     app[keys.cashier] = cashier
+    app[keys.cashiers] = cashiers if cashiers is not None else {cashier.payments.name: cashier} if cashier else {}
     breaker = Breaker()  # one for all: a request waits for a Redis that hangs once at most
     app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker)
     app[keys.hints] = Hints(desk.redis, breaker)

@@ -1,6 +1,6 @@
 """What the application carries, by typed key."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ settings = web.AppKey("settings", Settings)
 limits = web.AppKey("limits", Limits)
 hints = web.AppKey("hints", Hints)
 cashier: web.AppKey[Cashier | None] = web.AppKey("cashier")
+cashiers: web.AppKey[Mapping[str, Cashier]] = web.AppKey("cashiers")
 ready: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("ready")
 console_origin: web.AppKey[str | None] = web.AppKey("console_origin")
 bot_username: web.AppKey[Callable[[], str | None]] = web.AppKey("bot_username")

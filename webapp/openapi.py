@@ -13,9 +13,9 @@ from webapp.schemas import (
     Body,
     ChangeAccount,
     ChangePlan,
-    ChoosePlan,
     Empty,
     Logout,
+    Order,
     PublishSignal,
     Refresh,
     Reject,
@@ -80,15 +80,16 @@ OPERATIONS |= {
     ("GET", "/billing/preview"): ("What a change of plan costs now", BEARER, None, {200: "Preview"},
                                   "unauthenticated invalid_request no_subscription payment_refused "
                                   "billing_unavailable outcome_unknown"),
-    ("POST", "/billing/checkout"): ("A page to pay on", BEARER, ChoosePlan, {201: "Address"},
+    ("POST", "/billing/checkout"): ("A page to pay on", BEARER, Order, {201: "Address"},
                                     f"{_MONEY} already_subscribed"),
     ("POST", "/billing/portal"): ("A page to manage cards on", BEARER, Empty, {201: "Address"},
-                                  f"{_MONEY} no_subscription"),
+                                  f"{_MONEY} no_subscription provider_cannot"),
     ("POST", "/billing/change-plan"): ("Change the plan", BEARER, ChangePlan, {200: "Changed"},
-                                       f"{_MONEY} no_subscription preview_outdated"),
+                                       f"{_MONEY} no_subscription preview_outdated provider_cannot"),
     ("POST", "/billing/cancel"): ("End it when the period ends", BEARER, Empty, {200: "Cancelled"},
                                   f"{_MONEY} no_subscription"),
-    ("POST", "/billing/resume"): ("Let it go on", BEARER, Empty, {200: "Cancelled"}, f"{_MONEY} no_subscription"),
+    ("POST", "/billing/resume"): ("Let it go on", BEARER, Empty, {200: "Cancelled"},
+                                  f"{_MONEY} no_subscription provider_cannot"),
 }
 # Where a code answers with another status than its usual one.
 OTHER_STATUS = {("GET", "/positions", "no_account"): 404}

@@ -11,7 +11,7 @@ from models.order import Order
 from models.user import User
 from services import positions, terms
 from services.approvals import ApprovalView
-from services.payments.protocol import Invoice
+from services.payments.protocol import Invoice, Money
 from services.positions import Portfolio
 from services.previews import PlanPreview
 from services.receipts import Receipt
@@ -119,6 +119,11 @@ def plan(tier: Tier) -> dict[str, Any]:
         "devices": tier.devices, "live": tier.live, "copy_trading": tier.copy_trading,
         "card_delay_seconds": tier.card_delay_seconds,
     }
+
+
+def offer(provider: str, price: Money) -> dict[str, Any]:
+    """One way to pay for a plan."""
+    return {"provider": provider, "amount_minor": price.amount_minor, "currency": price.currency}
 
 
 def subscription(tier: Tier, row: Subscription | None) -> dict[str, Any]:

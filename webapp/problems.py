@@ -25,6 +25,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "in_progress": (409, "In progress"),
     "no_subscription": (409, "No subscription"),
     "preview_outdated": (409, "Preview outdated"),
+    "provider_cannot": (409, "Not offered by the provider"),
     "payment_disputed": (409, "Payment disputed"),
     "amount_too_high": (409, "Amount too high"),
     "refund_in_whole_only": (409, "Refund in whole only"),

@@ -137,6 +137,12 @@ class ChoosePlan(Body):
     tier: Literal["premium", "vip", "enterprise"]
 
 
+class Order(ChoosePlan):
+    """``provider`` may be left out: then it is the first one that is offered."""
+
+    provider: Literal["stripe", "telegram"] | None = None
+
+
 class ChangePlan(ChoosePlan):
     """``as_of`` is that of the preview which was agreed to: the amount shown is then the amount charged."""
 

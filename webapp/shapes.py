@@ -19,6 +19,11 @@ def of(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+def maybe(schema: Schema, **properties: Schema) -> Schema:
+    """The same object, with fields that may be left out."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -78,7 +83,8 @@ SHAPES: dict[str, Schema] = {
                    profit_points=DECIMAL, profit_percent=DECIMAL, swap=DECIMAL, opened_at=INSTANT),
     "Plans": page("Plan"),
     "Plan": of(tier=TEXT, price=PRICE, accounts=WHOLE, devices=WHOLE, live=YES_NO, copy_trading=YES_NO,
-               card_delay_seconds=WHOLE),
+               card_delay_seconds=WHOLE,
+               offers={"type": "array", "items": of(provider=TEXT, amount_minor=WHOLE, currency=TEXT)}),
     "Subscription": of(tier=TEXT, status=TEXT, provider=MAYBE, current_period_end=MAYBE_INSTANT,
                        cancel_at_period_end=YES_NO, price=PRICE, plan=MAYBE),
     "Invoices": page("Invoice"),
@@ -91,7 +97,8 @@ SHAPES: dict[str, Schema] = {
     "Preview": of(tier=TEXT, takes_effect=one_of("now", "period_end"), amount_minor=WHOLE, currency=TEXT,
                   as_of=INSTANT),
     "Address": of(url=TEXT),
-    "Changed": of(tier=TEXT, takes_effect=one_of("now", "period_end", "when_paid")),
+    # ``url`` is where to pay, for a plan that has to be bought anew.
+    "Changed": maybe(of(tier=TEXT, takes_effect=one_of("now", "period_end", "when_paid")), url=TEXT),
     "Cancelled": of(cancel_at_period_end=YES_NO),
     "Portfolio": of(account_id=TEXT, currency=TEXT, **FIGURES, max_drawdown_percent=DECIMAL,
                     open_positions_count=WHOLE, total_profit=DECIMAL, total_profit_percent=DECIMAL,

@@ -1,18 +1,21 @@
 """/plan: the tier, how it stands, and what happens next."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiogram import Router
 from aiogram.filters import Command
-from aiogram.types import Message
+from aiogram.types import InlineKeyboardButton, Message
 
 from bot import keyboards, numbers, texts
+from bot.callbacks import BuyPlan
 from bot.clock import now
 from bot.keyboards import Links
 from bot.replies import Replies
 from models.billing import Subscription
-from services import grants, subscriptions, tiers
+from services import currencies, grants, stars, subscriptions, tiers
+from services.billing import Cashier
 from services.desk import Desk
 from services.tiers import Tier, title
 
@@ -34,7 +37,8 @@ def router() -> Router:
     return made
 
 
-async def show(_message: Message, desk: Desk, replies: Replies, links: Links, user_id: int) -> None:
+async def show(_message: Message, desk: Desk, replies: Replies, links: Links, user_id: int,
+               cashiers: Mapping[str, Cashier], offered: Sequence[str]) -> None:
     """Where the user's plan stands; everything else is on the page behind the button."""
     moment = now()
     async with desk.database.reading() as session:
@@ -44,7 +48,22 @@ async def show(_message: Message, desk: Desk, replies: Replies, links: Links, us
     known = Known(tier, row, desk.catalogue.named(row.tier) if row else None,
                   grant.ends_at if grant else None, moment)
     told = texts.PLAN.format(tier=title(tier.name), status=_status(known))
-    replies.say(told, keyboards.app(links, "/app/billing"))
+    rows = _for_sale(known, cashiers.get(stars.PROVIDER)) if stars.PROVIDER in offered else []
+    rows.append(links.open_app("/app/billing"))
+    replies.say(told, keyboards.rowed(rows) if any(rows) else None)
+
+
+def _for_sale(known: Known, cashier: Cashier | None) -> list[list[InlineKeyboardButton]]:
+    """The plans that can be bought from the chat now: all without one, the dearer ones beside one paid the same way."""
+    row = known.row if known.row is None or known.row.status != "incomplete" else None
+    if cashier is None or (row is not None and row.provider != cashier.payments.name):
+        return []
+    least = known.paid_for.rank if row is not None and known.paid_for is not None else 0
+    return [[InlineKeyboardButton(
+        text=texts.BUY_FOR_STARS.format(tier=title(tier.name), price=currencies.written(
+            cashier.prices[tier.name].amount_minor, cashier.prices[tier.name].currency)),
+        callback_data=BuyPlan(tier=tier.name, is_change=row is not None).pack())]
+        for tier in cashier.rules.catalogue if tier.rank > least and tier.name in cashier.prices]
 
 
 def _status(known: Known) -> str:

@@ -22,7 +22,8 @@ class Money:
 class SubscriptionState:
     """A subscription as its provider describes it now.
 
-    ``is_paid``: the money for the current period has arrived; ``user_id`` is what we wrote on it ourselves.
+    ``is_paid``: the money for the current period has arrived; ``has_begun`` is false while that of the first period
+    has not; ``user_id`` is what we wrote on it ourselves.
     """
 
     id: str
@@ -39,6 +40,7 @@ class SubscriptionState:
     ended_at: datetime | None
     is_paid: bool
     invoice_id: str | None
+    has_begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,22 @@ class Preview:
 
     money: Money
     as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do beyond taking money. Callers ask for these, never for the provider's name.
+
+    ``changes_plan``: a running subscription can be moved to another plan, with the difference reckoned;
+    ``resumes``: what is cancelled can be switched on again by us.
+    """
+
+    portal: bool = True
+    trial: bool = True
+    preview: bool = True
+    partial_refund: bool = True
+    changes_plan: bool = True
+    resumes: bool = True
 
 
 class PaymentError(Exception):
@@ -126,3 +144,9 @@ class Payments(Protocol):
     async def refund(self, charge_id: str, amount_minor: int | None, *, key: str) -> str: ...
 
     async def invoices(self, customer_id: str, limit: int) -> Sequence[Invoice]: ...
+
+
+def able(payments: Payments) -> Capabilities:
+    """What this provider can do: everything, unless it says otherwise."""
+    told: Capabilities = getattr(payments, "capabilities", Capabilities())
+    return told
