@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 
+from models.billing import Subscription
 from services import subscriptions
 from services.billing import Cashier
 from services.errors import BillingUnavailable, InvalidRequest, NoSubscription, OutcomeUnknown, PaymentRefused
@@ -15,6 +16,8 @@ from services.payments.protocol import Money, PaymentError, Preview
 log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 8.0
+# Stripe's word for a change that makes no invoice, as during a trial.
+NOTHING_DUE = "invoice_no_subscription_line_items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,20 @@ async def of(cashier: Cashier, user_id: int, wanted: str, now: datetime) -> Plan
         return PlanPreview(wanted, "now", Money(0, row.currency), as_of)
     if target.rank <= paid:
         return PlanPreview(wanted, "period_end", Money(0, row.currency), as_of)
-    told = await _asked(cashier, row.provider_subscription_id, wanted, as_of)
+    told = await _asked(cashier, row, wanted, as_of)
     return PlanPreview(wanted, "now", told.money, told.as_of)
 
 
-async def _asked(cashier: Cashier, subscription_id: str, tier: str, as_of: datetime) -> Preview:
+async def _asked(cashier: Cashier, row: Subscription, tier: str, as_of: datetime) -> Preview:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await cashier.payments.preview(subscription_id, tier, as_of)
+            return await cashier.payments.preview(row.provider_subscription_id, tier, as_of)
     except (TimeoutError, protocol.OutcomeUnknown) as error:
         log.warning("preview_not_told", error=type(error).__name__)
         raise OutcomeUnknown("The payment provider does not answer.") from error
     except PaymentError as error:
+        if error.code == NOTHING_DUE:
+            return Preview(Money(0, row.currency), as_of)
         if error.code == "price_missing":
             raise BillingUnavailable from error
         raise PaymentRefused(error.code, error.detail) from error

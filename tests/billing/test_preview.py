@@ -76,6 +76,18 @@ async def test_the_amount_stands_while_somebody_thinks_about_it(till: Till) -> N
     assert await charged(till, user) == [2999, shown.money.amount_minor]
 
 
+async def test_during_a_trial_nothing_is_due(till: Till) -> None:
+    user, token = await till.person()
+    now = datetime.now(UTC)
+    async with till.desk.database.writing() as session:
+        operation = await operations.start(session, "op1", user, "checkout", {"tier": "premium"}, now)
+    page = await billing.carry_out(replace(till.cashier, trial_days=7), operation, now)
+    await till.control(f"/checkout/{page.body['url'].rstrip('/').rsplit('/', 1)[-1].split('?')[0]}/pay")
+    await till.becomes(user, "premium")
+    shown = await preview(till, token, "vip")
+    assert (shown["takes_effect"], shown["amount_minor"], shown["currency"]) == ("now", 0, "usd")
+
+
 async def test_a_step_down_costs_nothing_now_and_the_plan_one_has_neither(till: Till) -> None:
     _, token = await bought(till, "vip")
     down = await preview(till, token, "premium")

@@ -20,14 +20,15 @@ def rules(desk: Desk) -> Rules:
     return Rules(desk.catalogue, renewal_lag=DAY, grace=7 * DAY)
 
 
-async def tell(desk: Desk, user_id: int, now: datetime, tier: str = "premium", **changes: Any) -> SubscriptionState:
+async def tell(desk: Desk, user_id: int, now: datetime, tier: str = "premium", provider: str = "stripe",
+               **changes: Any) -> SubscriptionState:
     """The provider says that the user has this plan: active and paid for a month from ``now``, but for ``changes``."""
     told = replace(SubscriptionState(
         id=f"sub_{user_id}", customer_id=f"cus_{user_id}", user_id=user_id, status="active", tier=tier,
         price=PRICES[tier], current_period_start=now, current_period_end=now + MONTH, cancel_at_period_end=False,
         cancel_at=None, trial_end=None, ended_at=None, is_paid=True, invoice_id=f"in_{tier}"), **changes)
     async with desk.database.writing() as session:
-        await subscriptions.sync(session, rules(desk), "stripe", told, now)
+        await subscriptions.sync(session, rules(desk), provider, told, now)
     return told
 
 

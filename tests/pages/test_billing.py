@@ -15,7 +15,7 @@ from models.billing import LedgerKind, Subscription
 from models.grant import Grant
 from services import currencies, entry, ledger, tiers
 from services.desk import Desk
-from services.payments.protocol import Money, Movement
+from services.payments.protocol import Capabilities, Money, Movement
 from services.previews import PlanPreview
 from services.receipts import Receipt
 from services.users import Person
@@ -104,10 +104,12 @@ async def test_linked_accounts_are_counted_without_the_practice_one(client: Clie
 def seller(desk: Desk, trial_days: int = 0) -> Seller:
     """Who takes cards."""
     return Seller("stripe", {tier.name: Money(tier.amount_minor, "usd") for tier in desk.catalogue if tier.rank},
-                  trial_days, has_portal=True)
+                  trial_days)
 
 
-STARS = Seller("telegram", {"premium": Money(1500, "xtr"), "vip": Money(5000, "xtr")})
+STARS = Seller("telegram", {"premium": Money(1500, "xtr"), "vip": Money(5000, "xtr")},
+               able=Capabilities(portal=False, trial=False, preview=False, partial_refund=False, changes_plan=False,
+                                 resumes=False))
 
 
 @pytest.fixture
@@ -211,6 +213,15 @@ def test_where_both_are_taken_each_plan_asks_how_and_tells_both_prices(known: Kn
     assert alone["premium"].price == f"1\u202f500{GAP}⭐" and alone["enterprise"].act is None
 
 
+def test_who_is_not_offered_any_more_still_keeps_what_was_sold(known: Known) -> None:
+    only_stars = replace(known, sellers=(STARS, replace(known.sellers[0], is_offered=False)))
+    assert acts(only_stars) == {"premium": "checkout: Choose Premium", "vip": "checkout: Choose VIP"}
+    assert all("USD" not in offer.other_price for offer in offers.offers(only_stars))
+    held = subscribed(only_stars)
+    assert offers.manage(held) is not None and offers.ending(held) is not None
+    assert acts(held)["vip"] == "change-plan: Upgrade to VIP"
+
+
 def test_what_is_paid_in_stars_is_told_so_and_has_no_pages_of_a_card(known: Known) -> None:
     both = replace(known, sellers=(*known.sellers, STARS))
     held = subscribed(both, provider="telegram", amount_minor=1500, currency="xtr")
@@ -221,7 +232,9 @@ def test_what_is_paid_in_stars_is_told_so_and_has_no_pages_of_a_card(known: Know
     [up] = [offer.act for offer in offers.offers(held) if offer.act]
     assert not up.is_priced and f"You pay 5\u202f000{GAP}⭐ now" in up.message and len(up.message) <= 256
     ending = offers.ending(held)
-    assert ending is not None and ending.kind == "cancel"
+    assert ending is not None and ending.kind == "cancel" and offers.resumed_elsewhere(held) is None
+    cancelled = subscribed(both, provider="telegram", cancel_at_period_end=True)
+    assert offers.ending(cancelled) is None and "My Stars" in (offers.resumed_elsewhere(cancelled) or "")
     failed = plans.warning(subscribed(both, provider="telegram", status="past_due"))
     assert failed is not None and "top up your Stars" in failed
 

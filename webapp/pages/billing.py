@@ -62,7 +62,8 @@ async def show(request: web.Request, user_id: int) -> web.Response:
         "warning": plans.warning(known), "is_bought": plans.is_bought(known),
         "paid_for": known.row.tier if known.row else "", "status": known.row.status if known.row else "none",
         "is_ending": known.row is not None and known.row.cancel_at_period_end, "accounts": known.accounts,
-        "can_buy": bool(known.sellers), "is_elsewhere": known.row is not None and known.seller is None,
+        "can_buy": bool(known.offered), "elsewhere": offers.resumed_elsewhere(known),
+        "is_elsewhere": known.row is not None and known.seller is None,
         "paid_with": plans.paid_with(known), "manage": offers.manage(known), "ending": offers.ending(known),
         "offers": offers.offers(known), "receipts": [timeline(one, now) for one in paid],
     }, now, pending=waiting)
@@ -88,12 +89,19 @@ async def _known(request: web.Request, session: AsyncSession, user_id: int, now:
 
 
 async def _sellers(request: web.Request, session: AsyncSession, user_id: int) -> tuple[Seller, ...]:
-    cashier = request.app[keys.cashier]
-    if cashier is None:
-        return ()
+    """Who is offered, the first one first, and after them who only keeps what was sold."""
+    cashiers, offered = request.app[keys.cashiers], request.app[keys.settings].facts.billing.providers.app
     had_trial = await subscriptions.had_trial(session, user_id)
-    prices = {tier.name: Money(tier.amount_minor, "usd") for tier in cashier.rules.catalogue if tier.rank}
-    return (Seller(cashier.payments.name, prices, 0 if had_trial else cashier.trial_days, has_portal=True),)
+    names = [name for name in offered if name in cashiers] + [name for name in cashiers if name not in offered]
+    return tuple(_seller(cashiers[name], had_trial, name in offered) for name in names)
+
+
+def _seller(cashier: Cashier, had_trial: bool, is_offered: bool) -> Seller:
+    able = protocol.able(cashier.payments)
+    prices = dict(cashier.prices) or {tier.name: Money(tier.amount_minor, "usd")
+                                      for tier in cashier.rules.catalogue if tier.rank}
+    return Seller(cashier.payments.name, prices, cashier.trial_days if able.trial and not had_trial else 0, able,
+                  is_offered)
 
 
 @signed_in("reads")

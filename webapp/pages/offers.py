@@ -7,7 +7,7 @@ from services.payments.protocol import Money
 from services.previews import PlanPreview
 from services.tiers import Tier
 from webapp.pages import plans
-from webapp.pages.plans import STARS, Known, Seller, date, name
+from webapp.pages.plans import Known, Seller, date, name
 
 CHANGEABLE = ("active", "trialing")
 ENDABLE = ("active", "trialing", "past_due")
@@ -57,9 +57,9 @@ class Offer:
 
 def manage(known: Known) -> Act | None:
     """Cards, addresses and receipts are the provider's business, on the provider's page, where it has one."""
-    if known.row is not None and (known.seller is None or not known.seller.has_portal):
+    if known.row is not None and (known.seller is None or not known.seller.able.portal):
         return None
-    if not known.is_customer or not any(each.has_portal for each in known.sellers):
+    if not known.is_customer or not any(each.able.portal for each in known.sellers):
         return None
     return Act("portal", "Manage", "primary" if plans.warning(known) else "")
 
@@ -71,6 +71,8 @@ def ending(known: Known) -> Act | None:
         return None
     plan, end = name(known.row_tier or known.tier), date(row.current_period_end, known.now)
     cost = written(row.amount_minor, row.currency)
+    if row.cancel_at_period_end and not known.seller.able.resumes:
+        return None
     if row.cancel_at_period_end:
         first = f"Your trial goes on. From {end} it costs" if row.status == "trialing" else f"It renews {end} for"
         return Act("resume", f"Keep {plan}", "primary", title=f"Keep {plan}?", message=f"{first} {cost} a month.")
@@ -81,6 +83,14 @@ def ending(known: Known) -> Act | None:
     if row.status == "past_due":
         after = f"{plan} does not renew any more. The payment that failed may still be collected."
     return Act("cancel", "Cancel plan", "reject", title=f"Cancel {plan}?", message=after)
+
+
+def resumed_elsewhere(known: Known) -> str | None:
+    """Where a cancelled plan is switched on again, when that is not for us to do."""
+    row = known.row
+    if row is None or known.seller is None or not row.cancel_at_period_end or known.seller.able.resumes:
+        return None
+    return "To keep it, switch it on again in Telegram: Settings, My Stars."
 
 
 def offers(known: Known) -> list[Offer]:
@@ -101,7 +111,7 @@ def _prices(known: Known, tier: Tier) -> list[str]:
     """What a month costs, by every way to pay; the list price where nothing is sold."""
     if tier.rank == 0:
         return ["0\u00a0USD"]
-    found = [_written(each.prices[tier.name]) for each in known.sellers if tier.name in each.prices]
+    found = [_written(each.prices[tier.name]) for each in known.offered if tier.name in each.prices]
     return found or [written(tier.amount_minor, "usd")]
 
 
@@ -132,13 +142,13 @@ def _act(known: Known, tier: Tier) -> Act | None:
         return _purchase(known, tier) if tier.rank >= known.tier.rank else None
     if known.seller is None or row.status not in CHANGEABLE or row.cancel_at_period_end or tier.name == row.tier:
         return None
-    if known.seller.provider == STARS:
-        return _change_in_stars(known, known.seller, tier)
+    if not known.seller.able.changes_plan:
+        return _bought_anew(known, known.seller, tier)
     return _change(known, tier)
 
 
 def _purchase(known: Known, tier: Tier) -> Act | None:
-    sellers = [each for each in known.sellers if tier.name in each.prices]
+    sellers = [each for each in known.offered if tier.name in each.prices]
     if not sellers:
         return None
     ways = tuple(Way(each.provider, f"{_written(each.prices[tier.name])} a month") for each in sellers)
@@ -160,8 +170,8 @@ def _change(known: Known, tier: Tier) -> Act:
                f"You keep {old} until {end}. From then on it is {new}, for {cost} a month. Nothing is paid back.")
 
 
-def _change_in_stars(known: Known, seller: Seller, tier: Tier) -> Act | None:
-    """Stars know no difference to pay: a dearer plan is bought anew, a cheaper one when this one is over."""
+def _bought_anew(known: Known, seller: Seller, tier: Tier) -> Act | None:
+    """Where no difference can be paid a dearer plan is bought anew, and a cheaper one when this one is over."""
     if tier.rank <= known.paid_rank or tier.name not in seller.prices:
         return None
     new, old = name(tier), name(known.row_tier or known.tier)

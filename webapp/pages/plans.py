@@ -7,22 +7,24 @@ from datetime import datetime
 from models.billing import Subscription
 from models.grant import Grant
 from services.currencies import written
-from services.payments.protocol import Money
+from services.payments.protocol import Capabilities, Money
 from services.tiers import Catalogue, Tier, title
 
 STARS = "telegram"
+EVERYTHING = Capabilities()
 TAKEN_BACK = {"refund": "Payment refunded", "dispute": "Payment disputed"}
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
     """One who takes money here, and for how much a month by plan; ``trial_days`` is 0 for a user who has had their
-    trial, ``has_portal`` says that cards and addresses are kept on pages of the provider's."""
+    trial. Who is not offered any more still keeps the subscriptions there are."""
 
     provider: str
     prices: Mapping[str, Money]
     trial_days: int = 0
-    has_portal: bool = False
+    able: Capabilities = EVERYTHING
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Known:
     def row_tier(self) -> Tier | None:
         """The plan the subscription is for."""
         return self.catalogue.named(self.row.tier) if self.row else None
+
+    @property
+    def offered(self) -> list[Seller]:
+        """Who a plan can be bought from."""
+        return [each for each in self.sellers if each.is_offered]
 
     @property
     def seller(self) -> Seller | None:

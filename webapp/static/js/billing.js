@@ -153,7 +153,7 @@ async function done({ act: kind, tier }, { code, answer }) {
     return;
   }
   if (answer.url) {
-    await openPayment(kind, answer.url);
+    await openPayment(kind, answer.url, kind === "change-plan" ? tier : "");
     return;
   }
   telegram.notify("success");
@@ -163,14 +163,14 @@ async function done({ act: kind, tier }, { code, answer }) {
   else toast("billing", `${tierName(tier)} begins when the period ends.`, "good");
 }
 
-async function openPayment(kind, url) {
+async function openPayment(kind, url, tier) {
   if (!telegram.isInvoice(url)) {
     telegram.openOutside(url);
     if (kind === "checkout") wait("outside");
     return;
   }
   const status = await telegram.openInvoice(url);
-  if (status === "paid" || status === "pending") wait(status === "paid" ? "paid" : "stars");
+  if (status === "paid" || status === "pending") wait(status === "paid" ? "paid" : "stars", tier);
   else if (status === "failed") toast("billing", "The payment did not go through. Nothing was charged.", "bad");
   else if (status === "") toast("billing", "This Telegram cannot pay with Stars. Update it, or pay by card.", "bad");
 }

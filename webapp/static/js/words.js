@@ -16,6 +16,7 @@ const SENTENCES = {
 const MONEY = {
   payment_refused: "The payment provider refused this. Nothing was charged.",
   payment_disputed: "A payment of yours is disputed. Until that is settled no plan can be bought.",
+  provider_cannot: "This cannot be done here for a plan paid with Stars. Telegram keeps it under Settings, My Stars.",
   already_subscribed: "You have a plan already. Here is how it stands now.",
   no_subscription: "There is no plan to change. Here is how it stands now.",
   preview_outdated: "The amount has changed meanwhile. Look at the new one. Nothing was charged.",
