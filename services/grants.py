@@ -14,14 +14,19 @@ from services.upsert import insert
 async def entitle(session: AsyncSession, tier: Tier, user_id: int, *, source: str, source_id: str,
                   subscription_id: str, invoice_id: str | None, starts_at: datetime, ends_at: datetime,
                   now: datetime) -> None:
-    """Say that this period is covered; told again, only its end and its invoice are brought up to date."""
+    """Say that this period is covered; told again, only its end is brought up to date.
+
+    The invoice that paid for it stays, unless that one was paid back: then a later one may stand in for it.
+    """
     statement = insert(session, Grant).values(
         user_id=user_id, tier=tier.name, rank=tier.rank, source=source, source_id=source_id,
         subscription_id=subscription_id, invoice_id=invoice_id, starts_at=starts_at, ends_at=ends_at, created_at=now)
     excluded = statement.excluded
+    stays = Grant.revoked_at.is_(None) & Grant.invoice_id.is_not(None)
     await session.execute(statement.on_conflict_do_update(
         index_elements=["source", "source_id"],
-        set_={"ends_at": excluded.ends_at, "invoice_id": excluded.invoice_id}))
+        set_={"ends_at": excluded.ends_at,
+              "invoice_id": case((stays, Grant.invoice_id), else_=excluded.invoice_id)}))
 
 
 async def cover(session: AsyncSession, user_id: int, rank: int, now: datetime) -> Grant | None:

@@ -108,6 +108,7 @@ class StripeInbox:
         if event.type == "invoice.paid":
             movement = await self._payments.charge_of(str(event.object["id"]))
         async with self._cashier.database.writing() as session:
+            await subscriptions.hold(session, SOURCE, state.customer_id)
             user_id = await subscriptions.sync(session, self._cashier.rules, SOURCE, state, now,
                                                failed_at=_failed_at(event))
             if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id):
@@ -131,6 +132,7 @@ class StripeInbox:
         movements = await self._payments.movements_of(event.object)
         async with self._cashier.database.writing() as session:
             for movement in movements:
+                await subscriptions.hold(session, SOURCE, movement.customer_id)
                 user_id = await subscriptions.user_of_customer(session, SOURCE, movement.customer_id)
                 if user_id is None and movement.customer_id is not None and item.attempts < WAITS_FOR_OWNER:
                     raise subscriptions.OwnerUnknown(movement.customer_id)

@@ -120,7 +120,7 @@ async def _entitle(session: AsyncSession, rules: Rules, provider: str, state: Su
         # The period has begun and its invoice is still a draft: Stripe takes about an hour to charge it.
         await grants.entitle(session, tier, row.user_id, source="renewal", source_id=period, subscription_id=state.id,
                              invoice_id=None, starts_at=start, ends_at=min(end, start + rules.renewal_lag), now=now)
-    if state.status == "past_due" and row.past_due_since is not None:
+    if state.status == "past_due" and row.past_due_since is not None and state.has_begun:
         await grants.entitle(session, tier, row.user_id, source="grace", source_id=period, subscription_id=state.id,
                              invoice_id=None, starts_at=row.past_due_since,
                              ends_at=row.past_due_since + rules.grace, now=now)
@@ -152,6 +152,12 @@ async def customer_of(session: AsyncSession, user_id: int, provider: str) -> str
     """How the provider knows this user."""
     return await session.scalar(select(Customer.provider_customer_id).where(
         Customer.user_id == user_id, Customer.provider == provider))
+
+
+async def hold(session: AsyncSession, provider: str, customer_id: str | None) -> None:
+    """Let nothing else about this customer be written until the block ends, so that what is read here stays true."""
+    await session.execute(select(Customer.user_id).where(
+        Customer.provider == provider, Customer.provider_customer_id == customer_id).with_for_update())
 
 
 async def user_of_customer(session: AsyncSession, provider: str, customer_id: str | None) -> int | None:

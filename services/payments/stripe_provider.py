@@ -285,7 +285,8 @@ class StripePayments:
             current_period_end=_maybe(item.get("current_period_end") or found.get("current_period_end")),
             cancel_at_period_end=bool(found.get("cancel_at_period_end")), cancel_at=_maybe(found.get("cancel_at")),
             trial_end=_maybe(found.get("trial_end")), ended_at=_maybe(found.get("ended_at")),
-            is_paid=told.get("status") == "paid", invoice_id=told.get("id"))
+            is_paid=told.get("status") == "paid", invoice_id=told.get("id"),
+            has_begun=told.get("status") == "paid" or told.get("billing_reason") != "subscription_create")
 
     def _tier_of(self, price: Mapping[str, Any]) -> str | None:
         """The plan a price is for, also when a newer price has taken its lookup key over."""
