@@ -24,6 +24,7 @@ async def test_a_plan_is_bought_and_told_once(kiosk: Kiosk) -> None:
     assert status == 200
     assert [(p["tier"], p["offers"]) for p in plans["items"]][:2] == [
         ("free", []), ("premium", [{"provider": "telegram", "amount_minor": 1500, "currency": "xtr"}])]
+    assert await kiosk.call("GET", "/invoices", token) == (200, {"items": [], "next_cursor": None})
     charge = await kiosk.buy(ada, token)
     await kiosk.becomes(user, "premium")
     row = await kiosk.row(user)
