@@ -308,10 +308,8 @@ async def finish_abandoned(cashier: Cashier, now: datetime) -> int:
     The provider forgets keys after a day: what is older is not asked again but looked at.
     """
     async with cashier.database.reading() as session:
-        found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE)
+        found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE, said_by(cashier).get("provider"))
     for operation in found:
-        if operation.arguments.get("provider", CARDS) != cashier.payments.name:
-            continue  # another cashier's
         try:
             if now - operation.created_at > KEYS_LAST:
                 await _look(cashier, operation, now)
@@ -319,15 +317,16 @@ async def finish_abandoned(cashier: Cashier, now: datetime) -> int:
                 await carry_out(cashier, operation, now)
         except DomainError as error:
             log.info("operation_finished", operation_id=operation.id, kind=operation.kind, code=error.code)
-        except protocol.OutcomeUnknown:
+        except (protocol.OutcomeUnknown, PaymentError):
             log.warning("operation_still_unknown", operation_id=operation.id, kind=operation.kind)
     return len(found)
 
 
 async def _look(cashier: Cashier, operation: Operation, now: datetime) -> None:
-    """Bring the user's subscription to what the provider says; whatever the operation did is in there."""
+    """See what came of it, and bring the user's subscription to what the provider says."""
+    found = await lookups.find(cashier, operation, now)
     async with cashier.database.reading() as session:
         row = await subscriptions.current(session, operation.user_id)
     if row is not None and row.provider == cashier.payments.name:
         await _refresh(cashier, row.provider_subscription_id, now)
-    await _close(cashier, operation, OperationState.FAILED, now)
+    await _close(cashier, operation, OperationState.FAILED if found is None else OperationState.DONE, now)

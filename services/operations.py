@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import IdempotencyKey, IdempotencyState, Operation, OperationState
@@ -53,13 +53,19 @@ async def last_object(session: AsyncSession, user_id: int, kind: str) -> str | N
         .order_by(Operation.created_at.desc(), Operation.id).limit(1))
 
 
-async def abandoned(session: AsyncSession, now: datetime, after: timedelta, limit: int) -> list[Operation]:
-    """Open operations nobody is at: begun some time ago, and no request holds their key."""
+async def abandoned(session: AsyncSession, now: datetime, after: timedelta, limit: int,
+                    provider: str | None) -> list[Operation]:
+    """Open operations of a provider nobody is at: begun some time ago, and no request holds their key.
+
+    Those that name none are Stripe's, and ``provider`` is None for these.
+    """
     held = select(IdempotencyKey.operation_id).where(IdempotencyKey.state == IdempotencyState.STARTED,
                                                      IdempotencyKey.lease_until > now)
+    named = Operation.arguments["provider"].as_string()
+    whose = named == provider if provider is not None else or_(named.is_(None), named == "stripe")
     return list(await session.scalars(
         select(Operation).where(Operation.state.in_(OPEN), Operation.updated_at < now - after,
-                                Operation.id.not_in(held)).order_by(Operation.created_at).limit(limit)))
+                                Operation.id.not_in(held), whose).order_by(Operation.created_at).limit(limit)))
 
 
 async def unknown(session: AsyncSession, limit: int) -> list[Operation]:

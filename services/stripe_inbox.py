@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.message import InboxState
 from runtime.supervision import Wake
-from services import audit, grants, inbox, ledger, outbox, stripe_events, subscriptions, users
+from services import audit, conflicts, grants, inbox, ledger, outbox, stripe_events, subscriptions, users
 from services.billing import Cashier
 from services.inbox import Claimed, Delivery
 from services.payments.stripe_provider import StripePayments
@@ -113,6 +113,7 @@ class StripeInbox:
                                                failed_at=_failed_at(event))
             if movement is not None and await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id):
                 await self._tell(session, user_id, event, "paid", now)
+            await conflicts.resolve(session, SOURCE, user_id, now)
             for invoice_id in {state.invoice_id, movement and movement.invoice_id} - {None}:
                 await self._consequence(session, str(invoice_id), now)
             if event.type == "invoice.payment_action_required":
@@ -130,6 +131,8 @@ class StripeInbox:
     async def _move(self, item: Claimed, event: Event, now: datetime) -> None:
         """Refunds and disputes: the ledger, and what the money had bought."""
         movements = await self._payments.movements_of(event.object)
+        is_dispute = event.object.get("object") == "dispute"
+        status = await self._payments.dispute_status(str(event.object["id"])) if is_dispute else ""
         async with self._cashier.database.writing() as session:
             for movement in movements:
                 await subscriptions.hold(session, SOURCE, movement.customer_id)
@@ -139,6 +142,7 @@ class StripeInbox:
                 await ledger.record(session, SOURCE, movement, user_id, now, event_id=event.id)
                 if movement.invoice_id is not None:
                     await self._consequence(session, movement.invoice_id, now)
+                    await conflicts.dispute_heard(session, SOURCE, movement.invoice_id, status, now)
             await inbox.finish(session, item.id, self._owner, now)
 
     async def _consequence(self, session: AsyncSession, invoice_id: str, now: datetime) -> None:

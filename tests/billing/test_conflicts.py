@@ -183,3 +183,27 @@ async def test_nothing_is_sold_while_a_payment_is_disputed(till: Till, how: str)
     await till.control(f"/disputes/{dispute}/{how}")
     await till.settle()
     assert (await till.call("POST", "/checkout", token, {"tier": "premium"}, "k2"))[0] == 201
+
+
+async def test_a_second_tab_ends_the_older_by_itself(till: Till) -> None:
+    """Nobody asks: the event of the second payment is enough."""
+    user, older, newer = await two(till)
+    assert await finish(till) == 1
+    await till.settle()
+    assert await status(till, older) == "canceled" and await status(till, newer) == "active"
+    assert await refunded(till) == [2999] and await till.tier(user) == "vip"
+
+
+async def test_a_lost_dispute_ends_the_subscription_by_itself(till: Till) -> None:
+    user, token = await till.person()
+    await till.buy(token)
+    await till.becomes(user, "premium")
+    await till.booked(1)
+    [grant] = await till.grants()
+    made = await till.control(f"/charges/{await charge_of(till)}/dispute", {"kind": "fraudulent"})
+    await till.becomes(user, "free")
+    await till.control(f"/disputes/{made.get('id') or made['dispute']['id']}/lose")
+    await till.settle()
+    assert await finish(till) == 1
+    assert await status(till, str(grant.subscription_id)) == "canceled"
+    assert await till.tier(user) == "free" and await refunded(till) == []
