@@ -15,8 +15,10 @@ lint: .venv/.ready-dev
 types: .venv/.ready-dev
 	$(PY) -m mypy
 
+# Most tests wait most of the time: several share a processor.
+WORKERS ?= 4
 suite: .venv/.ready-dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 bench: .venv/.ready-dev
 	$(PY) -m benchmarks

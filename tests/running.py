@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import os
 import secrets
@@ -26,20 +27,25 @@ ROOT = Path(__file__).parent.parent
 READY_SECONDS = 60.0
 
 
+# Below the ports the kernel gives to outgoing connections, and a range of its own for each worker of the suite: what
+# is free when it is asked for is still free when it is listened on.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.cycle(range(20_000 + 1_000 * (_WORKER % 12), 21_000 + 1_000 * (_WORKER % 12), 2))
+
+
 def free_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_pair()
 
 
 def free_pair() -> int:
     """A port whose neighbour above is free too, as the sandbox wants it."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port + 1))
+    for port in _PORTS:
+        with socket.socket() as one, socket.socket() as other, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 1))
             return port
+    raise AssertionError("there is always a next port")
 
 
 async def until(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 40.0) -> Any:

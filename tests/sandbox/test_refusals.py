@@ -14,7 +14,7 @@ REAL_TOKEN = "123456789:" + "AAE" + "x" * 32
 
 
 @pytest.mark.parametrize("token", [REAL_TOKEN, "", "7000000001:AAErealLooking00000000000000000000000",
-                                   "7000000002:SANDBOX" + "x" * 28, new_token() + " "])
+                                   "7000000002:SANDBOX" + "x" * 28, pytest.param(new_token() + " ", id="space")])
 def test_it_refuses_a_real_bots_token(token: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedToStart) as caught:
         Sandbox(token, tmp_path / "s.db", "http://127.0.0.1:1")
