@@ -12,9 +12,9 @@ from typing import Any
 
 import structlog
 
-from models.billing import Operation, OperationState
+from models.billing import Operation, OperationState, Subscription
 from models.database import Database
-from services import conflicts, lookups, operations, refunds, stars, subscriptions, users
+from services import conflicts, lookups, operations, outbox, refunds, stars, subscriptions, users
 from services.errors import (
     AlreadySubscribed,
     BillingUnavailable,
@@ -71,9 +71,10 @@ def said_by(cashier: Cashier) -> dict[str, Any]:
 async def carry_out(cashier: Cashier, operation: Operation, now: datetime) -> Result:
     """Do what the operation says, as often as it is called to the same effect.
 
-    PaymentRefused when the provider will not, OutcomeUnknown when nobody can say.
+    PaymentRefused when the provider will not, OutcomeUnknown when nobody can say. What is older than the provider
+    remembers its key is not asked again: it is looked at.
     """
-    act = ACTS[operation.kind]
+    act = _look if now - operation.created_at > KEYS_LAST else ACTS[operation.kind]
     try:
         result = await act(cashier, operation, now)
     except protocol.OutcomeUnknown as error:
@@ -105,13 +106,21 @@ async def _seen(cashier: Cashier, operation: Operation, now: datetime, error: pr
         return Result(*found)
     await _close(cashier, operation, OperationState.FAILED if is_lost else OperationState.UNKNOWN, now)
     if is_lost:
-        raise PaymentRefused("not_done", "This did not work, and nothing was charged. Please try again.") from error
+        raise _not_done() from error
     raise OutcomeUnknown from error
+
+
+def _not_done() -> PaymentRefused:
+    return PaymentRefused("not_done", "This did not work, and nothing was charged. Please try again.")
 
 
 async def _close(cashier: Cashier, operation: Operation, state: OperationState, now: datetime) -> None:
     async with cashier.database.writing() as session:
-        await operations.close(session, operation.id, state, now)
+        is_news = await operations.close(session, operation.id, state, now)
+        if is_news and state == OperationState.FAILED and operation.kind in (*lookups.REPEATABLE, refunds.KIND):
+            for telegram_id in await users.admins(session):
+                await outbox.say(session, telegram_id, f"failed:{operation.id}:{telegram_id}",
+                                 {"template": "money_act_failed"}, now)
 
 
 async def _checkout(cashier: Cashier, operation: Operation, now: datetime) -> Result:
@@ -158,14 +167,12 @@ async def _portal(cashier: Cashier, operation: Operation, now: datetime) -> Resu
 
 async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) -> Result:
     """Up: now, the difference paid first. Down: at the end of the period, nothing is paid back."""
-    wanted, row = _paid_tier(cashier, operation), await _subscription(cashier, operation.user_id)
-    catalogue = cashier.rules.catalogue
-    async with cashier.database.reading() as session:
-        paid = await subscriptions.paid_rank(session, row.provider_subscription_id, now)
-    target = catalogue.named(wanted)
+    wanted = _paid_tier(cashier, operation)
+    row, paid = await standing(cashier, operation.user_id, now)
+    target = cashier.rules.catalogue.named(wanted)
     assert target is not None
     if wanted == row.tier:
-        return Result(200, {"tier": wanted, "takes_effect": "now"})
+        return Result(200, {"tier": wanted, "takes_effect": "now" if target.rank >= paid else "period_end"})
     if not able(cashier.payments).changes_plan:
         return await _bought_anew(cashier, operation, target.rank > paid, now)
     if target.rank > paid:
@@ -179,6 +186,24 @@ async def _change_plan(cashier: Cashier, operation: Operation, now: datetime) ->
         return Result(200, {"tier": wanted, "takes_effect": "period_end"})
     # The provider changes the plan only when the difference is paid; the bank may want to be asked first.
     return Result(200, {"tier": wanted, "takes_effect": "now" if told == wanted else "when_paid"})
+
+
+async def standing(cashier: Cashier, user_id: int, now: datetime) -> tuple[Subscription, int]:
+    """The subscription as the provider has it now, and the rank that is paid for in its period.
+
+    NoSubscription, and PaymentRefused while a payment is open: nothing is reckoned against what was never paid.
+    PaymentError and OutcomeUnknown as the provider has it.
+    """
+    row = await _subscription(cashier, user_id)
+    if able(cashier.payments).changes_plan:
+        state = await cashier.payments.subscription(row.provider_subscription_id)
+        async with cashier.database.writing() as session:
+            await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
+        if state.status != "trialing" and not (state.status == "active" and state.is_paid):
+            raise PaymentRefused("payment_open", "Settle the open payment first. Then the plan can be changed.")
+        row = await _subscription(cashier, user_id)
+    async with cashier.database.reading() as session:
+        return row, await subscriptions.paid_rank(session, row, now)
 
 
 async def _bought_anew(cashier: Cashier, operation: Operation, is_dearer: bool, now: datetime) -> Result:
@@ -209,12 +234,12 @@ def _as_of(operation: Operation) -> datetime:
 def _set_cancel(cancel: bool) -> Callable[[Cashier, Operation, datetime], Awaitable[Result]]:
     async def act(cashier: Cashier, operation: Operation, now: datetime) -> Result:
         row = await _subscription(cashier, operation.user_id)
-        state = await cashier.payments.cancel_at_period_end(row.provider_subscription_id, cancel,
-                                                            key=f"op_{operation.id}:{operation.kind}")
+        await cashier.payments.cancel_at_period_end(row.provider_subscription_id, cancel,
+                                                    key=f"op_{operation.id}:{operation.kind}")
         if not able(cashier.payments).resumes:
             return await _renewal_set(cashier, row.provider_subscription_id, cancel, now)
-        async with cashier.database.writing() as session:
-            await subscriptions.sync(session, cashier.rules, cashier.payments.name, state, now)
+        # Asked anew: under a key that was used before the answer is an old one.
+        await _refresh(cashier, row.provider_subscription_id, now)
         return Result(200, {"cancel_at_period_end": cancel})
 
     return act
@@ -233,11 +258,11 @@ async def _end_stars(cashier: Cashier, operation: Operation, now: datetime) -> R
     """Stop a subscription that another has replaced; give back what was paid twice for one order."""
     told, name = operation.arguments, str(operation.arguments["subscription_id"])
     await cashier.payments.cancel_now(name, key=f"op_{operation.id}:cancel")
-    if told["refund"]:
-        await cashier.payments.refund(name, None, key=f"op_{operation.id}:refund")
-    else:
+    with suppress(NoSubscription):  # a second payment of one order has opened none
         async with cashier.database.writing() as session:
             await stars.renewal_set(session, cashier.rules, name, "canceled", now)
+    if told["refund"]:
+        await cashier.payments.refund(name, None, key=f"op_{operation.id}:refund")
     return Result(200, {"subscription": name})
 
 
@@ -281,7 +306,7 @@ async def _customer(cashier: Cashier, operation: Operation, now: datetime) -> st
         return await subscriptions.customer_of(session, user_id, name) or made
 
 
-async def _subscription(cashier: Cashier, user_id: int) -> Any:
+async def _subscription(cashier: Cashier, user_id: int) -> Subscription:
     async with cashier.database.reading() as session:
         row = await subscriptions.current(session, user_id)
     if row is None or row.provider != cashier.payments.name:
@@ -305,28 +330,38 @@ AT_ONCE = 20
 async def finish_abandoned(cashier: Cashier, now: datetime) -> int:
     """Finish what a crash or an outage left open, under the same keys; returns how many operations were open.
 
-    The provider forgets keys after a day: what is older is not asked again but looked at.
+    One that cannot be finished waits for its next turn and is in no other's way.
     """
+    provider = said_by(cashier).get("provider")
     async with cashier.database.reading() as session:
-        found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE, said_by(cashier).get("provider"))
+        found = await operations.abandoned(session, now, ABANDONED_AFTER, AT_ONCE, provider)
+        orphans = await operations.orphaned(session, now, KEYS_LAST, AT_ONCE, provider, KINDS)
     for operation in found:
         try:
-            if now - operation.created_at > KEYS_LAST:
-                await _look(cashier, operation, now)
-            else:
-                await carry_out(cashier, operation, now)
+            await carry_out(cashier, operation, now)
         except DomainError as error:
             log.info("operation_finished", operation_id=operation.id, kind=operation.kind, code=error.code)
-        except (protocol.OutcomeUnknown, PaymentError):
-            log.warning("operation_still_unknown", operation_id=operation.id, kind=operation.kind)
+        except Exception:
+            log.exception("operation_not_finished", operation_id=operation.id, kind=operation.kind)
+            await _close(cashier, operation, OperationState.UNKNOWN, now)
+    for operation in orphans:
+        log.warning("operation_of_nobody", operation_id=operation.id, kind=operation.kind)
+        await _close(cashier, operation, OperationState.FAILED, now)
     return len(found)
 
 
-async def _look(cashier: Cashier, operation: Operation, now: datetime) -> None:
-    """See what came of it, and bring the user's subscription to what the provider says."""
+async def _look(cashier: Cashier, operation: Operation, now: datetime) -> Result:
+    """See what came of it, and bring the user's subscription to what the provider says.
+
+    What may be done twice to the same effect is done now when nothing of it is to be seen.
+    """
     found = await lookups.find(cashier, operation, now)
     async with cashier.database.reading() as session:
         row = await subscriptions.current(session, operation.user_id)
     if row is not None and row.provider == cashier.payments.name:
         await _refresh(cashier, row.provider_subscription_id, now)
-    await _close(cashier, operation, OperationState.FAILED if found is None else OperationState.DONE, now)
+    if found is not None:
+        return Result(*found)
+    if operation.kind in lookups.REPEATABLE and operation.state in operations.OPEN:
+        return await ACTS[operation.kind](cashier, operation, now)
+    raise _not_done()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.grant import Grant
@@ -39,8 +39,9 @@ async def cover(session: AsyncSession, user_id: int, rank: int, now: datetime) -
 
 async def end(session: AsyncSession, subscription_id: str, at: datetime) -> None:
     """The subscription is over: nothing of it reaches beyond ``at``."""
+    last = literal(at, Grant.ends_at.type)  # a bare value within CASE has no type of its own
     await session.execute(update(Grant).where(Grant.subscription_id == subscription_id, Grant.ends_at > at)
-                          .values(ends_at=case((Grant.starts_at > at, Grant.starts_at), else_=at)))
+                          .values(ends_at=case((Grant.starts_at > at, Grant.starts_at), else_=last)))
 
 
 async def revoke(session: AsyncSession, invoice_id: str, reason: str, now: datetime) -> int:

@@ -7,9 +7,9 @@ from datetime import datetime
 import structlog
 
 from models.billing import Subscription
-from services import subscriptions
+from services import billing
 from services.billing import Cashier
-from services.errors import BillingUnavailable, InvalidRequest, NoSubscription, OutcomeUnknown, PaymentRefused
+from services.errors import BillingUnavailable, InvalidRequest, OutcomeUnknown, PaymentRefused
 from services.payments import protocol
 from services.payments.protocol import Money, PaymentError, Preview
 
@@ -38,18 +38,25 @@ async def of(cashier: Cashier, user_id: int, wanted: str, now: datetime) -> Plan
     target = cashier.rules.catalogue.named(wanted)
     if target is None or target.rank == 0:
         raise InvalidRequest("This is not a plan that can be bought.")
-    async with cashier.database.reading() as session:
-        row = await subscriptions.current(session, user_id)
-        if row is None or row.provider != cashier.payments.name:
-            raise NoSubscription
-        paid = await subscriptions.paid_rank(session, row.provider_subscription_id, now)
+    row, paid = await _standing(cashier, user_id, now)
     as_of = now.replace(microsecond=0)
     if wanted == row.tier:
-        return PlanPreview(wanted, "now", Money(0, row.currency), as_of)
+        return PlanPreview(wanted, "now" if target.rank >= paid else "period_end", Money(0, row.currency), as_of)
     if target.rank <= paid:
         return PlanPreview(wanted, "period_end", Money(0, row.currency), as_of)
     told = await _asked(cashier, row, wanted, as_of)
     return PlanPreview(wanted, "now", told.money, told.as_of)
+
+
+async def _standing(cashier: Cashier, user_id: int, now: datetime) -> tuple[Subscription, int]:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await billing.standing(cashier, user_id, now)
+    except (TimeoutError, protocol.OutcomeUnknown) as error:
+        log.warning("preview_not_told", error=type(error).__name__)
+        raise OutcomeUnknown("The payment provider does not answer.") from error
+    except PaymentError as error:
+        raise PaymentRefused(error.code, error.detail) from error
 
 
 async def _asked(cashier: Cashier, row: Subscription, tier: str, as_of: datetime) -> Preview:

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import LedgerEntry, LedgerKind, Subscription
+from models.message import InboxItem, InboxState
 from runtime.strict_json import InvalidJson
 from services import inbox, stripe_events, subscriptions
 from services.billing import Cashier
@@ -86,10 +87,11 @@ async def _strays(cashier: Cashier, states: Sequence[SubscriptionState]) -> list
 
 def _differs(row: Subscription | None, state: SubscriptionState) -> bool:
     if row is None:
-        return True
+        return state.tier is not None
     ends = state.cancel_at_period_end or state.cancel_at is not None
+    # A price that says no plan leaves the row the plan it has.
     return (row.status, row.tier, row.current_period_end, row.cancel_at_period_end) != (
-        state.status, state.tier or "free", state.current_period_end, ends)
+        state.status, state.tier or row.tier, state.current_period_end, ends)
 
 
 async def _gone(cashier: Cashier, seen: set[str], now: datetime) -> list[dict[str, Any]]:
@@ -111,13 +113,32 @@ def _invoice(subscription_id: str, invoice_id: str) -> dict[str, Any]:
 
 
 async def _look_again(cashier: Cashier, found: Sequence[dict[str, Any]], now: datetime) -> int:
-    """Put these into the inbox as if Stripe had told us."""
-    deliveries: list[Delivery] = []
-    for told in found:
-        id_ = f"evt_look_{told['data']['object']['id']}_{int(now.timestamp() * 1000)}"
-        raw = json.dumps({"id": id_, "object": "event", "created": int(now.timestamp()), "livemode": False,
-                          "api_version": API_VERSION, **told}, separators=(",", ":")).encode()
-        deliveries.append(delivery_of(stripe_events.parse(raw), raw))
-        log.info("subscription_strayed", subject=told["data"]["object"]["id"])
+    """Put these into the inbox as if Stripe had told us, except where that would say nothing new."""
+    if not found:
+        return 0
+    deliveries = [_delivery(told, now) for told in found]
+    async with cashier.database.reading() as session:
+        known = set(await session.scalars(select(InboxItem.external_id).where(
+            InboxItem.source == SOURCE, InboxItem.external_id.in_([d.external_id for d in deliveries]))))
+        busy = set(await session.scalars(select(InboxItem.lane).where(
+            InboxItem.source == SOURCE, InboxItem.lane.in_([d.lane for d in deliveries]), _is_undone())))
+    fresh = [d for d in deliveries if d.external_id not in known and d.lane not in busy]
+    for delivery in fresh:
+        log.info("subscription_strayed", event_id=delivery.external_id)
     async with cashier.database.writing() as session:
-        return await inbox.store(session, SOURCE, deliveries, now)
+        return await inbox.store(session, SOURCE, fresh, now)
+
+
+def _is_undone() -> ColumnElement[bool]:
+    """It waits, or has been given up after trying: a look would end as it. What is not meant for us was not tried."""
+    return or_(InboxItem.state == InboxState.PENDING,
+               and_(InboxItem.state.in_((InboxState.DEAD, InboxState.HELD)), InboxItem.attempts > 0))
+
+
+def _delivery(told: dict[str, Any], now: datetime) -> Delivery:
+    """An invoice is looked at once: one of which nothing was paid in money never comes into the books."""
+    subject = told["data"]["object"]
+    moment = "" if subject["object"] == "invoice" else f"_{int(now.timestamp() * 1000)}"
+    raw = json.dumps({"id": f"evt_look_{subject['id']}{moment}", "object": "event", "created": int(now.timestamp()),
+                      "livemode": False, "api_version": API_VERSION, **told}, separators=(",", ":")).encode()
+    return delivery_of(stripe_events.parse(raw), raw)

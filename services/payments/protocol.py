@@ -22,8 +22,9 @@ class Money:
 class SubscriptionState:
     """A subscription as its provider describes it now.
 
-    ``is_paid``: the money for the current period has arrived; ``has_begun`` is false while that of the first period
-    has not; ``user_id`` is what we wrote on it ourselves.
+    ``is_paid``: the money for the current period has arrived, ``paid_tier`` is the plan it was for where that is told
+    apart from ``tier``, the plan of the next invoice; ``has_begun`` is false while the money of the first period has
+    not arrived; ``user_id`` is what we wrote on it ourselves.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SubscriptionState:
     is_paid: bool
     invoice_id: str | None
     has_begun: bool = True
+    paid_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

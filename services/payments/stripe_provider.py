@@ -46,6 +46,7 @@ class StripePayments:
         self._lookup_keys = dict(prices)
         self._tiers = {lookup: tier for tier, lookup in prices.items()}
         self._price_ids: dict[str, str] = {}
+        self._tier_by_price: dict[str, str | None] = {}
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
@@ -286,7 +287,21 @@ class StripePayments:
             cancel_at_period_end=bool(found.get("cancel_at_period_end")), cancel_at=_maybe(found.get("cancel_at")),
             trial_end=_maybe(found.get("trial_end")), ended_at=_maybe(found.get("ended_at")),
             is_paid=told.get("status") == "paid", invoice_id=told.get("id"),
+            paid_tier=await self._tier_paid(told, price),
             has_begun=told.get("status") == "paid" or told.get("billing_reason") != "subscription_create")
+
+    async def _tier_paid(self, invoice: Mapping[str, Any], price: Mapping[str, Any]) -> str | None:
+        """The plan an invoice was for: its line that reaches furthest, leaving out what was credited."""
+        charged = [line for line in (invoice.get("lines") or {}).get("data") or () if int(line["amount"]) >= 0]
+        if not charged:
+            return None
+        last = max(charged, key=lambda line: int((line.get("period") or {}).get("end") or 0))
+        details = (last.get("pricing") or {}).get("price_details") or {}
+        named = str(details.get("price") or (last.get("price") or {}).get("id") or price["id"])
+        if named not in self._tier_by_price:
+            told = price if named == price["id"] else await self._asked(self._client.v1.prices.retrieve_async(named))
+            self._tier_by_price[named] = self._tier_of(told)
+        return self._tier_by_price[named]
 
     def _tier_of(self, price: Mapping[str, Any]) -> str | None:
         """The plan a price is for, also when a newer price has taken its lookup key over."""

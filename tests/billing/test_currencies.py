@@ -177,7 +177,7 @@ async def test_stars_are_whole_and_never_dollars(till: Till) -> None:
     assert await books_balance(till) == {}
     _, shown, _ = await till.call("GET", "/subscription", token)
     assert (shown["price"], shown["provider"]) == ({"amount_minor": 1500, "currency": "xtr"}, "telegram")
-    assert f"1{THOUSANDS}500{GAP}Stars a month" in await page(till, token, "billing")
+    assert f"1{THOUSANDS}500{GAP}⭐ a month" in await page(till, token, "billing")
     client = stripe.StripeClient(KEY, base_addresses={"api": till.stripe}, http_client=stripe.HTTPXClient())
     with pytest.raises(stripe.InvalidRequestError):
         await client.v1.prices.create_async({"currency": "xtr", "unit_amount": 1500, "product_data": {"name": "Stars"}})

@@ -153,6 +153,21 @@ async def test_the_hour_in_which_the_first_invoice_after_a_trial_is_a_draft(desk
     assert await tier_at(desk, user, end + DAY / 2) == "premium", "nothing has ever been paid for that"
 
 
+async def test_an_older_state_told_late_opens_nothing_again(desk: Desk, rules: Rules, now: datetime) -> None:
+    user = await stage.join(desk, now, "free")
+    await tell(desk, rules, state(user, now), now)
+    await tell(desk, rules, state(user, now, status="canceled", ended_at=now + DAY), now + DAY)
+    await tell(desk, rules, state(user, now), now + DAY)
+    assert await tier_at(desk, user, now + 2 * DAY) == "free"
+
+
+async def test_an_end_far_ahead_is_not_paid_for(desk: Desk, rules: Rules, now: datetime) -> None:
+    user = await stage.join(desk, now, "free")
+    await tell(desk, rules, state(user, now, cancel_at=now + 400 * DAY), now)
+    assert await tier_at(desk, user, now + MONTH) == "premium"
+    assert await tier_at(desk, user, now + MONTH + DAY) == "free"
+
+
 async def test_a_refund_takes_back_what_its_invoice_bought_and_a_failed_refund_gives_it_back(
         desk: Desk, rules: Rules, now: datetime) -> None:
     user = await stage.join(desk, now, "free")

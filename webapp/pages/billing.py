@@ -83,7 +83,7 @@ async def _known(request: web.Request, session: AsyncSession, user_id: int, now:
     customer_id = await subscriptions.customer_of(session, user_id, cashier.payments.name) if cashier else None
     return Known(
         catalogue=catalogue, tier=tier, row=row, cover=await grants.cover(session, user_id, tier.rank, now),
-        paid_rank=await subscriptions.paid_rank(session, row.provider_subscription_id, now) if row else 0,
+        paid_rank=await subscriptions.paid_rank(session, row, now) if row else 0,
         accounts=sum(account.route != Route.PAPER for account in linked), is_customer=customer_id is not None,
         sellers=await _sellers(request, session, user_id), now=now)
 
