@@ -9,15 +9,17 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.billing import IdempotencyKey, IdempotencyState
+from models.billing import IdempotencyKey, IdempotencyState, Operation, OperationState
 from services.errors import IdempotencyKeyReused, InProgress
 from services.upsert import insert
 
 LEASE = timedelta(seconds=30)
 KEEP = timedelta(hours=24)
+# What was never finished is kept this much longer.
+KEEP_UNDONE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ async def _known(session: AsyncSession, scope: str, key: str, fingerprint: str, 
     mine = (IdempotencyKey.scope == scope, IdempotencyKey.key == key)
     row = (await session.execute(select(
         IdempotencyKey.fingerprint, IdempotencyKey.state, IdempotencyKey.status, IdempotencyKey.headers,
-        IdempotencyKey.body).where(*mine))).one()
+        IdempotencyKey.body).where(*mine))).one_or_none()
+    if row is None:  # whoever had it gave it up between the two statements
+        raise InProgress
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     if row.state == IdempotencyState.DONE:
@@ -121,11 +125,16 @@ def _held(held: Claim) -> tuple[ColumnElement[bool], ...]:
 
 
 async def drop_expired(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Delete answers that ran out before ``before``; what is not done is never deleted."""
-    rows = (await session.execute(select(IdempotencyKey.scope, IdempotencyKey.key).where(
-        IdempotencyKey.state == IdempotencyState.DONE, IdempotencyKey.expires_at < before).limit(limit))).all()
+    """Delete answers that ran out before ``before``, and what was begun and left; never while its act is open."""
+    undone = and_(
+        IdempotencyKey.state != IdempotencyState.DONE, IdempotencyKey.expires_at < before - KEEP_UNDONE,
+        or_(IdempotencyKey.lease_until.is_(None), IdempotencyKey.lease_until < before),
+        ~exists().where(Operation.id == IdempotencyKey.operation_id,
+                        Operation.state.in_((OperationState.STARTED, OperationState.UNKNOWN))))
+    old = or_(and_(IdempotencyKey.state == IdempotencyState.DONE, IdempotencyKey.expires_at < before), undone)
+    rows = (await session.execute(
+        select(IdempotencyKey.scope, IdempotencyKey.key).where(old).limit(limit))).all()
     for row in rows:
         await session.execute(delete(IdempotencyKey).where(
-            IdempotencyKey.scope == row.scope, IdempotencyKey.key == row.key,
-            IdempotencyKey.state == IdempotencyState.DONE))
+            IdempotencyKey.scope == row.scope, IdempotencyKey.key == row.key, old))
     return len(rows)

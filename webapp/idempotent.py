@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from runtime.strict_json import InvalidJson
 from services import idempotency
-from services.errors import DomainError, IdempotencyKeyRequired, OutcomeUnknown
+from services.errors import DomainError, IdempotencyKeyRequired, InProgress, OutcomeUnknown
 from services.idempotency import Claim, Stored
-from webapp import keys, problems
+from webapp import bodies, keys, problems
 from webapp.limits import Away
 from webapp.security import Plain, bearer, now
 
@@ -34,7 +34,7 @@ def once(handler: OnceHandler) -> Plain:
         user_id = await bearer(request)
         await request.app[keys.limits].check("money", str(user_id), away=Away.COUNT_HERE)
         key = _key_of(request)
-        raw = await request.read()
+        raw = await bodies.read(request)
         scope = f"{user_id}:{request.method}:{request.path}"
         moment, fingerprint = now(), _fingerprint(request, user_id, raw)
         if (known := await _on_record(request, scope, key, fingerprint, moment)) is not None:
@@ -62,7 +62,7 @@ def _hint(scope: str, key: str) -> str:
 
 async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: Claim,
                moment: datetime) -> web.Response:
-    database = request.app[keys.desk].database
+    database, is_passing = request.app[keys.desk].database, False
     try:
         response = await handler(request, user_id, held.operation_id)
     except OutcomeUnknown:
@@ -70,7 +70,7 @@ async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: C
             await idempotency.lose_sight(session, held)
         raise
     except DomainError as error:
-        response = problems.of_domain(error, request)
+        response, is_passing = problems.of_domain(error, request), isinstance(error, InProgress)
     except (ValidationError, InvalidJson, web.HTTPException):
         # The request is no such request: nothing was begun, and the key is free for a better one.
         async with database.writing() as session:
@@ -84,6 +84,11 @@ async def _act(request: web.Request, handler: OnceHandler, user_id: int, held: C
     if response.status in (409, 422, 429, 503) and not held.is_resumed:
         async with database.writing() as session:
             await idempotency.give_up(session, held)
+        return response
+    if is_passing or response.status in (429, 503):
+        # Said of this moment, not of what had been begun before: that is still to be finished.
+        async with database.writing() as session:
+            await idempotency.lose_sight(session, held)
         return response
     assert isinstance(response.body, bytes)
     kept = Stored(response.status, {"Content-Type": response.headers["Content-Type"]}, response.body.decode())

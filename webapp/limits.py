@@ -76,9 +76,20 @@ class Limits:
         if away == Away.OPEN:
             log.warning("rate_limit_unchecked", bucket=bucket)
             return None
-        if len(self._counted_here.expirations) >= MOST_COUNTED_HERE:
+        if not await self._has_room(item, bucket, key):
             raise TryLater
         return await _hit(self._here, item, bucket, key)
+
+    async def _has_room(self, item: RateLimitItem, bucket: str, key: str) -> bool:
+        """Whether this process can count one more: what ran out makes room, and who is counted already stays."""
+        counted, at = self._counted_here, time.time()
+        if len(counted.expirations) < MOST_COUNTED_HERE:
+            return True
+        # The storage clears up only as it counts, and full it counts nobody.
+        for name in [name for name, ends_at in counted.expirations.items() if ends_at <= at]:
+            await counted.clear(name)
+        names = counted.sliding_window_keys(item.key_for(bucket, key), item.get_expiry(), at)
+        return len(counted.expirations) < MOST_COUNTED_HERE or any(name in counted.expirations for name in names)
 
     async def _quickly(self, item: RateLimitItem, bucket: str, key: str) -> int | None:
         """As Redis says, soon; TimeoutError when it does not answer, or is not asked because it did not."""
