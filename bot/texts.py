@@ -102,6 +102,7 @@ PAY_SUPPORT = (
     "Stars can be given back in whole; the plan they paid for ends then. Write what you bought and when; /receipt "
     "shows it. Telegram's own support cannot help with purchases made here."
 )
+PLAN_RUNS = "You have this plan already."
 INVOICE_READY, PAY_STARS, BUY_FOR_STARS = "Your invoice is ready.", "Pay with Stars", "{tier} · {price} a month"
 NOT_FOR_SALE = {
     "closed": "Plans cannot be bought here.",
@@ -145,6 +146,9 @@ OPEN_INVOICE = "Open invoice"
 MONEY = {
     "paid": "✅ Payment received, thank you. /plan shows your plan.",
     "event_dead": "⚠️ A payment event could not be applied after a day of tries. /readyz?details=1 names it.",
+    "stars_unordered": "⚠️ Stars were paid that belong to no order. They are in the books and opened no plan.",
+    "money_act_failed": "⚠️ A refund, or the end of a subscription, was not carried out. The log names it; please "
+                        "see to it at the payment provider.",
     "action_required": "⚠️ Your bank wants you to confirm the payment. Without that your plan is not renewed.",
     "second_subscription": "You had two plans running at once, so the older one has been ended.",
     "second_subscription_refunded": "You had two plans running at once, so the older one has been ended and its last "

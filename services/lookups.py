@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from models.billing import Operation, Subscription
-from services import conflicts, operations, refunds, subscriptions
+from services import conflicts, operations, refunds, stars, subscriptions
 
 if TYPE_CHECKING:
     from services.billing import Cashier
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # What cannot be seen after this long has not taken place: a call that hangs is given up long before. A page to pay
 # on whose address nobody knows harms nobody, so for that the wait is short.
 LOST_AFTER, PAGE_LOST_AFTER = timedelta(minutes=10), timedelta(minutes=1)
+
+# What ends the same however often it is done: never given up for want of an answer, only when it is refused.
+REPEATABLE = (conflicts.KIND, stars.END)
 
 Found = tuple[int, dict[str, Any]]
 Look = Callable[["Cashier", Operation, datetime], Awaitable[Found | None]]
@@ -33,6 +36,8 @@ async def find(cashier: "Cashier", operation: Operation, now: datetime) -> Found
 
 def lost_after(operation: Operation) -> timedelta:
     """How long after its beginning an operation of which nothing can be seen is taken not to have happened."""
+    if operation.kind in REPEATABLE:
+        return timedelta.max
     return PAGE_LOST_AFTER if operation.kind in ("checkout", "portal") else LOST_AFTER
 
 

@@ -1,9 +1,10 @@
 """Operations: what is asked of a payment provider, written down before it is asked."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import IdempotencyKey, IdempotencyState, Operation, OperationState
@@ -35,14 +36,15 @@ async def remember_object(session: AsyncSession, operation_id: str, provider_obj
         provider_object_id=provider_object_id, updated_at=now))
 
 
-async def close(session: AsyncSession, operation_id: str, state: OperationState, now: datetime) -> None:
-    """Say what became of an operation that was open."""
+async def close(session: AsyncSession, operation_id: str, state: OperationState, now: datetime) -> bool:
+    """Say what became of an operation; False when it was closed already, and stays as it is."""
     row = (await session.execute(
         update(Operation).where(Operation.id == operation_id, Operation.state.in_(OPEN))
         .values(state=state, updated_at=now).returning(Operation.user_id, Operation.kind))).one_or_none()
     if row is not None and state != OperationState.UNKNOWN:  # said once more at every try, and no end of it
         audit.record(session, now, f"{row.kind}_{state}", "operation", None, user_id=row.user_id,
                      operation_id=operation_id)
+    return row is not None
 
 
 async def last_object(session: AsyncSession, user_id: int, kind: str) -> str | None:
@@ -55,17 +57,33 @@ async def last_object(session: AsyncSession, user_id: int, kind: str) -> str | N
 
 async def abandoned(session: AsyncSession, now: datetime, after: timedelta, limit: int,
                     provider: str | None) -> list[Operation]:
-    """Open operations of a provider nobody is at: begun some time ago, and no request holds their key.
+    """Open operations of a provider nobody is at, the longest untouched first, and no request holds their key.
 
     Those that name none are Stripe's, and ``provider`` is None for these.
     """
     held = select(IdempotencyKey.operation_id).where(IdempotencyKey.state == IdempotencyState.STARTED,
                                                      IdempotencyKey.lease_until > now)
-    named = Operation.arguments["provider"].as_string()
-    whose = named == provider if provider is not None else or_(named.is_(None), named == "stripe")
     return list(await session.scalars(
         select(Operation).where(Operation.state.in_(OPEN), Operation.updated_at < now - after,
-                                Operation.id.not_in(held), whose).order_by(Operation.created_at).limit(limit)))
+                                Operation.id.not_in(held), _of(provider)).order_by(Operation.updated_at, Operation.id)
+        .limit(limit)))
+
+
+async def orphaned(session: AsyncSession, now: datetime, after: timedelta, limit: int, provider: str | None,
+                   kinds: Sequence[str]) -> list[Operation]:
+    """Open operations of another provider that nobody has looked at for so long: it is not configured any more.
+
+    Its own loop would have touched them since.
+    """
+    return list(await session.scalars(
+        select(Operation).where(Operation.state.in_(OPEN), Operation.updated_at < now - after,
+                                Operation.kind.in_(kinds), ~_of(provider)).order_by(Operation.updated_at, Operation.id)
+        .limit(limit)))
+
+
+def _of(provider: str | None) -> ColumnElement[bool]:
+    named = func.coalesce(Operation.arguments["provider"].as_string(), "stripe")
+    return named == (provider or "stripe")
 
 
 async def unknown(session: AsyncSession, limit: int) -> list[Operation]:

@@ -5,11 +5,13 @@ Shapes follow API version 2026-10-28.endive: periods on subscription items, an i
 read there. The library's objects end here: everything is read through ``to_dict``.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import stripe
+import structlog
 from stripe import StripeClient
 
 from models.billing import LedgerKind
@@ -23,12 +25,18 @@ from services.payments.protocol import (
     SubscriptionState,
 )
 
+log = structlog.get_logger(__name__)
+
 API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 10.0
 RETRIES = 2
+# For the whole of an answer: the library's own limit is for each piece of it.
+ANSWER_SECONDS = 45.0
 PAGE = 100
 # Refusals that asking again with the same key will not change.
-FINAL = (stripe.InvalidRequestError, stripe.CardError, stripe.AuthenticationError, stripe.PermissionError)
+FINAL = (stripe.InvalidRequestError, stripe.CardError)
+# A key that was rolled or may not do this says nothing of what was asked under the one before.
+KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
 T = TypeVar("T")
 
 
@@ -250,13 +258,18 @@ class StripePayments:
 
     async def events_since(self, since: datetime) -> Sequence[dict[str, Any]]:
         """Events from ``since`` on, newest first, as Stripe keeps them (30 days)."""
-        events: list[dict[str, Any]] = []
-        params: dict[str, Any] = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+        return [event async for page in self.event_pages(since) for event in page]
+
+    async def event_pages(self, since: datetime, types: Sequence[str] = ()) -> AsyncIterator[list[dict[str, Any]]]:
+        """The same page by page, of these types only where any are named: Stripe takes up to 20."""
+        params: dict[str, Any] = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        if types:
+            params["types"] = list(types)
         while True:
             page = await self._asked(self._client.v1.events.list_async(params))  # type: ignore[arg-type]
-            events += page["data"]
+            yield page["data"]
             if not page["has_more"]:
-                return events
+                return
             params["starting_after"] = page["data"][-1]["id"]
 
     async def _price_id(self, tier: str) -> str:
@@ -320,7 +333,11 @@ class StripePayments:
 
     async def _asked(self, call: Awaitable[Any]) -> dict[str, Any]:
         try:
-            answer = await call
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await call
+        except KEY_REFUSED as error:
+            log.error("stripe_key_refused", error=type(error).__name__, detail=str(error))
+            raise OutcomeUnknown(type(error).__name__) from error
         except FINAL as error:
             raise PaymentError(str(error.code or type(error).__name__), str(error.user_message or error)) from error
         except (TimeoutError, stripe.StripeError, OSError) as error:
