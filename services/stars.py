@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import LedgerEntry, LedgerKind, Operation, OperationState, Subscription
@@ -247,10 +247,13 @@ async def close_over(session: AsyncSession, now: datetime, lag: timedelta) -> in
 
 async def _end(session: AsyncSession, user_id: int, subscription_id: str, now: datetime, *, refund: bool) -> None:
     """Write down that this subscription is to be stopped at Telegram, and its charge to go back with ``refund``."""
-    operation_id = hashlib.sha256(f"{END}:{subscription_id}".encode()).hexdigest()[:32]
+    failed = await session.scalar(select(func.count()).select_from(Operation).where(
+        Operation.user_id == user_id, Operation.kind == END, Operation.state == OperationState.FAILED,
+        Operation.arguments["subscription_id"].as_string() == subscription_id))
+    # Told again it is the same operation, unless that has failed.
+    operation_id = hashlib.sha256(f"{END}:{subscription_id}{f':{failed}' if failed else ''}".encode()).hexdigest()[:32]
     arguments = {"provider": PROVIDER, "subscription_id": subscription_id, "refund": refund}
-    known = await session.get(Operation, operation_id)
-    if known is not None and known.state != OperationState.FAILED:
+    if await session.get(Operation, operation_id) is not None:
         return
     try:
         await operations.start(session, operation_id, user_id, END, arguments, now)
