@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KIND = "end_subscription"
 RUNNING = ("trialing", "active", "past_due")
-SETTLED = ("won", "lost", "warning_closed", "prevented")
+SETTLED = ("won", "lost", "warning_closed", "prevented", "gone")
 # Refusals that say there is nothing left to give back.
 NOTHING_LEFT = ("charge_already_refunded", "nothing_paid", "charge_disputed")
 

@@ -88,9 +88,16 @@ class StripePayments:
         try:
             await self._asked(self._client.v1.checkout.sessions.expire_async(session_id))
         except PaymentError:  # paid or expired already
+            pass
+        else:
+            return None
+        try:
             found = await self._asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
-            return str(found["subscription"]) if found["status"] == "complete" else None
-        return None
+        except PaymentError as error:
+            if error.code != "resource_missing":
+                raise
+            return None
+        return str(found["subscription"]) if found["status"] == "complete" else None
 
     async def portal(self, customer_id: str, return_url: str, *, key: str) -> str:
         made = await self._asked(self._client.v1.billing_portal.sessions.create_async(
@@ -168,7 +175,12 @@ class StripePayments:
         return (await self._source_of(charge_id))[1]
 
     async def dispute_status(self, dispute_id: str) -> str:
-        return str((await self._asked(self._client.v1.disputes.retrieve_async(dispute_id)))["status"])
+        try:
+            return str((await self._asked(self._client.v1.disputes.retrieve_async(dispute_id)))["status"])
+        except PaymentError as error:
+            if error.code != "resource_missing":
+                raise
+            return "gone"
 
     async def _paid_by(self, charge_id: str) -> dict[str, str]:
         """The charge, or the payment of an invoice, as a refund wants it named."""

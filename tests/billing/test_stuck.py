@@ -13,7 +13,7 @@ from sqlalchemy import select
 from models.billing import Operation, OperationState
 from models.message import OutboxItem
 from models.user import Role, RoleName
-from services import billing, operations, stars
+from services import billing, conflicts, operations, stars
 from services.errors import PaymentRefused
 from services.payments import stripe_provider
 from services.payments.protocol import Money, OutcomeUnknown
@@ -153,3 +153,8 @@ async def test_an_answer_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPat
         with pytest.raises(OutcomeUnknown):
             await payments.dispute_status("du_1")
         await payments.close()
+
+
+async def test_what_stripe_does_not_know_bars_nobody(till: Till) -> None:
+    assert await till.payments.expire_checkout("cs_test_of_another_account") is None
+    assert await till.payments.dispute_status("du_of_another_account") in conflicts.SETTLED
