@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import structlog
+
 from bot.star_payments import StarPayments
 from config import Settings
 from services import billing, reconciliation, stars, stars_reconciliation
@@ -17,9 +19,12 @@ from services.stripe_inbox import StripeInbox
 from services.subscriptions import Rules
 from services.tiers import Catalogue
 
+log = structlog.get_logger(__name__)
+
 LOOK_SECONDS = 2.0
 FINISH_EVERY_SECONDS = 15.0
 RECONCILE_EVERY_SECONDS = 3_600.0
+LONGEST_PAUSE_SECONDS = 600.0
 LOOK_BACK = timedelta(hours=3)
 
 
@@ -115,15 +120,19 @@ async def _reconcile(desk: Desk, cashier: Cashier, payments: StripePayments) -> 
     """Ask Stripe for what never reached us: at start since we last heard of it, then every hour."""
     async with desk.database.reading() as session:
         since = await reconciliation.first_look(session, datetime.now(UTC))
+    pause = FINISH_EVERY_SECONDS
     while not desk.supervisor.stopping.is_set():
         now = datetime.now(UTC)
         try:
             async with asyncio.timeout(RECONCILE_EVERY_SECONDS):
                 found = await reconciliation.missed(payments, cashier, since, now)
                 found += await reconciliation.strayed(payments, cashier, now)
-        except (OutcomeUnknown, PaymentError):
-            await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
+        except (OutcomeUnknown, PaymentError, TimeoutError) as error:
+            log.warning("reconciliation_put_off", error=type(error).__name__)
+            await desk.supervisor.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             continue
+        pause = FINISH_EVERY_SECONDS
         if found:
             desk.wakes.payments.set()
         since = now - LOOK_BACK

@@ -28,7 +28,14 @@ log = structlog.get_logger(__name__)
 # Stripe keeps events for 30 days; a day is left for the clocks and for the asking itself.
 LONGEST_BACK = timedelta(days=29)
 LEAST_BACK, OVERLAP = timedelta(days=7), timedelta(hours=3)
-AT_ONCE = 100
+# What an account has besides is no concern of ours. Stripe takes up to 20 types.
+HANDLED = (
+    "checkout.session.completed", "invoice.paid", "invoice.payment_failed", "invoice.payment_action_required",
+    *(f"customer.subscription.{what}" for what in (
+        "created", "updated", "deleted", "paused", "resumed", "trial_will_end", "pending_update_applied")),
+    "charge.refunded", "refund.created", "refund.updated", "refund.failed",
+    *(f"charge.dispute.{what}" for what in (
+        "created", "updated", "closed", "funds_withdrawn", "funds_reinstated")))
 
 
 async def first_look(session: AsyncSession, now: datetime) -> datetime:
@@ -39,20 +46,25 @@ async def first_look(session: AsyncSession, now: datetime) -> datetime:
 
 
 async def missed(payments: StripePayments, cashier: Cashier, since: datetime, now: datetime) -> int:
-    """Store the events of a span that never reached us; returns how many."""
+    """Store the events of a span that never reached us, page by page; returns how many."""
+    new = 0
+    async for page in payments.event_pages(since, HANDLED):
+        deliveries = _readable(page)
+        async with cashier.database.writing() as session:
+            new += await inbox.store(session, SOURCE, deliveries, now)
+    return new
+
+
+def _readable(page: Sequence[dict[str, Any]]) -> list[Delivery]:
+    """Of the events Stripe lists, as Stripe made them: the oldest first."""
     deliveries = []
-    for told in await payments.events_since(since):
+    for told in reversed(page):
         raw = json.dumps(told, default=str, separators=(",", ":")).encode()
         try:
             deliveries.append(delivery_of(stripe_events.parse(raw), raw))
         except InvalidJson:
             log.warning("event_unreadable", event_id=str(told.get("id")))
-    deliveries.reverse()  # as Stripe made them: the oldest first
-    new = 0
-    for start in range(0, len(deliveries), AT_ONCE):
-        async with cashier.database.writing() as session:
-            new += await inbox.store(session, SOURCE, deliveries[start:start + AT_ONCE], now)
-    return new
+    return deliveries
 
 
 async def strayed(payments: StripePayments, cashier: Cashier, now: datetime) -> int:

@@ -13,6 +13,7 @@ from sandbox.stripe.faults import Fault
 from services import idempotency, inbox, operations, reconciliation, stripe_events, stripe_inbox, subscriptions
 from services.errors import InProgress
 from services.idempotency import KEEP, Claim
+from services.payments import stripe_provider
 from services.payments.protocol import Money, PaymentError
 from services.stripe_inbox import SOURCE, WAITS_FOR_OWNER, StripeInbox
 from tests.billing.conftest import DAY, Till
@@ -191,6 +192,21 @@ class TestGone:
 
     async def test_one_that_nobody_has_is_no_news(self, till: Till) -> None:
         assert (await hear(till, about("sub_never"))).state == InboxState.DONE
+
+
+class TestMissed:
+    async def test_only_what_concerns_us_is_stored_and_of_every_page(
+            self, till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stripe_provider, "PAGE", 2)
+        await till.control("/hold")
+        await till.payments.ensure_price("vip", Money(9999, "usd"))
+        since = datetime.now(UTC) - DAY
+        assert await reconciliation.missed(till.payments, till.cashier, since, datetime.now(UTC)) == 0
+        user, token = await till.person()
+        await till.buy(token)
+        assert await reconciliation.missed(till.payments, till.cashier, since, datetime.now(UTC)) > 2
+        await till.becomes(user, "premium")
+        await till.booked(1)
 
 
 class TestLooks:
