@@ -219,10 +219,9 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, desk: Desk,
     cashier = cashdesk.open_cashier(stack, settings, desk)
     cashiers = {} if cashier is None else {cashier.payments.name: cashier}
     offered = facts.billing.providers
-    if "telegram" in (*offered.app, *offered.chat):
-        prices = cashdesk.star_prices(desk.catalogue)
-        payments = StarPayments(bot, desk.database, {name: price.amount_minor for name, price in prices.items()})
-        cashiers[payments.name] = cashdesk.open_stars(settings, desk, payments, prices)
+    prices = cashdesk.star_prices(desk.catalogue) if "telegram" in (*offered.app, *offered.chat) else {}
+    payments = StarPayments(bot, desk.database, {name: price.amount_minor for name, price in prices.items()})
+    cashiers[payments.name] = cashdesk.open_stars(settings, desk, payments, prices)
     web_app = application.build(desk, settings, partial(_is_ready, desk, settings), cashier=cashier,
                                 cashiers=cashiers,
                                 console_origin=surroundings.origin if surroundings else None,

@@ -45,7 +45,7 @@ def open_cashier(stack: AsyncExitStack, settings: Settings, desk: Desk) -> Cashi
 
 
 def open_stars(settings: Settings, desk: Desk, payments: StarPayments, prices: Mapping[str, Money]) -> Cashier:
-    """The cashier for Telegram Stars with its loops."""
+    """The cashier for Telegram Stars with its loops, also where nothing is sold for them: what was sold renews."""
     lag = timedelta(hours=settings.facts.billing.renewal_lag_hours)
     # Of a renewal that failed Telegram says no more: the day or so that every period is good for longer is the grace.
     cashier = Cashier(desk.database, payments, Rules(desk.catalogue, lag, timedelta(0)), settings.public_url, 0, prices)
@@ -64,9 +64,11 @@ async def _finish_stars(desk: Desk, cashier: Cashier, lag: timedelta) -> None:
         now = datetime.now(UTC)
         async with desk.database.reading() as session:
             is_over = await stars.any_over(session, now, lag)
-        if is_over:
+            is_to_settle = bool(await stars.doubled(session) or await stars.strays(session, now))
+        if is_over or is_to_settle:
             async with desk.database.writing() as session:
                 await stars.close_over(session, now, lag)
+                await stars.settle(session, desk.catalogue, now)
         await billing.finish_abandoned(cashier, now)
         await desk.supervisor.sleep(FINISH_EVERY_SECONDS)
 

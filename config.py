@@ -305,6 +305,8 @@ def _read_stripe(values: Mapping[str, str], faults: list[str]) -> dict[str, Any]
     if key and not _STRIPE_KEY.fullmatch(key):
         faults.append("STRIPE_SECRET_KEY: not a secret or restricted key of Stripe (sk_... or rk_...)")
     secrets = [part.strip() for part in values.get("STRIPE_WEBHOOK_SECRET", "").split(",") if part.strip()]
+    if not secrets and (key or "STRIPE_WEBHOOK_SECRET" in values):
+        faults.append("STRIPE_WEBHOOK_SECRET: at least one signing secret is needed to hear what Stripe tells")
     if not all(_STRIPE_WEBHOOK.fullmatch(secret) for secret in secrets):
         faults.append("STRIPE_WEBHOOK_SECRET: signing secrets (whsec_...), separated by commas")
     return {

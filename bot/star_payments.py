@@ -102,7 +102,8 @@ class StarPayments:
     async def cancel_at_period_end(self, subscription_id: str, cancel: bool, *, key: str) -> SubscriptionState:
         """A cancelled one is only allowed to be switched on again: the user does that in Telegram."""
         payer = await self._payer(subscription_id)
-        await self._asked(self._bot.edit_user_star_subscription(payer, subscription_id, cancel))
+        for is_canceled in (True, False) if cancel else (False,):
+            await self._asked(self._bot.edit_user_star_subscription(payer, subscription_id, is_canceled))
         return await self.subscription(subscription_id)
 
     async def cancel_now(self, subscription_id: str, *, key: str) -> None:

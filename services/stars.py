@@ -6,13 +6,15 @@ transaction; none of them asks anybody.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from models.billing import LedgerEntry, LedgerKind, Operation, OperationState, Subscription
 from models.grant import Grant
@@ -20,11 +22,14 @@ from services import audit, grants, ledger, operations, outbox, subscriptions, u
 from services.errors import InProgress, NoSubscription
 from services.payments.protocol import Money, Movement, SubscriptionState
 from services.subscriptions import Rules
+from services.tiers import Catalogue
 
 log = structlog.get_logger(__name__)
 
 PROVIDER, CURRENCY = "telegram", "xtr"
 PERIOD = timedelta(days=30)  # the only one Telegram knows
+LINK_GOOD_FOR = timedelta(hours=24)
+NEAR = timedelta(hours=1)  # a renewal may be charged this much before its period begins
 ORDERS = ("checkout", "change_plan")
 END = "end_stars"
 RUNNING = ("active", "past_due")
@@ -55,15 +60,20 @@ class Question:
     currency: str
 
 
-async def refusal(session: AsyncSession, rules: Rules, asked: Question) -> str | None:
-    """Why this must not be paid, as a code; None when it may."""
+async def refusal(session: AsyncSession, rules: Rules, prices: Mapping[str, Money], asked: Question,
+                  now: datetime) -> str | None:
+    """Why this must not be paid, as a code; None when it may. ``prices`` are those of today, none when nothing is sold.
+    """
+    if not prices:
+        return "closed"
     order = await _order(session, asked.payload)
-    if order is None:
+    if order is None or now - order.created_at > LINK_GOOD_FOR:
         return "order_unknown"
     user = await users.by_id(session, order.user_id)
     if user.telegram_id != asked.telegram_id:
         return "order_of_another"
-    if (asked.currency.lower(), asked.amount) != (CURRENCY, order.arguments.get("amount_minor")):
+    told, price = Money(asked.amount, asked.currency.lower()), prices.get(str(order.arguments["tier"]))
+    if told != price or told.amount_minor != order.arguments.get("amount_minor"):
         return "order_changed"
     if "subscription" in order.arguments:
         return "order_paid"
@@ -87,24 +97,37 @@ async def paid(session: AsyncSession, rules: Rules, payment: Payment, now: datet
     if order is None or user is None or user.telegram_id != payment.telegram_id:
         log.error("stars_without_order", charge_id=payment.charge_id)
         payer = await users.by_telegram_id(session, payment.telegram_id)
-        return await _book(session, payment, payer.id if payer else None, None, now)
+        if is_new := await _book(session, payment, payer.id if payer else None, None, now):
+            await _alert(session, payment, now)
+        return is_new
     known = order.arguments.get("subscription")
     if known is None and not payment.is_first and payment.update_id is not None:
         log.warning("renewal_of_unknown", charge_id=payment.charge_id)  # the bot's own books will tell the first
         return False
-    if payment.is_first and known not in (None, payment.charge_id):
+    if known not in (None, payment.charge_id) and (payment.is_first or await _is_second(session, payment, str(known))):
         if is_new := await _book(session, payment, order.user_id, payment.charge_id, now):
             await _end(session, order.user_id, payment.charge_id, now, refund=True)
         return is_new
     subscription_id = str(known or payment.charge_id)
     is_new = await _book(session, payment, order.user_id, subscription_id, now)
     await _open(session, rules, order, payment, subscription_id, now)
-    # A purchase is refused where a plan runs, so two at once were paid in the same moments: one goes back.
-    was_twice = payment.is_first and order.kind == "checkout"
-    await end_older(session, order.user_id, now, refund=was_twice)
+    await end_older(session, rules.catalogue, order.user_id, now)
     if is_new:
         await outbox.say(session, user.telegram_id, f"paid:{PROVIDER}:{payment.charge_id}", {"template": "paid"}, now)
     return is_new
+
+
+async def _is_second(session: AsyncSession, payment: Payment, subscription_id: str) -> bool:
+    """Whether the books' payment falls into a period that another has paid: renewals come when one is over."""
+    return payment.update_id is None and bool(await session.scalar(select(exists().where(
+        Grant.subscription_id == subscription_id, Grant.source == PROVIDER, Grant.invoice_id != payment.charge_id,
+        Grant.starts_at <= payment.paid_at + NEAR, Grant.starts_at > payment.paid_at + NEAR - PERIOD))))
+
+
+async def _alert(session: AsyncSession, payment: Payment, now: datetime) -> None:
+    for telegram_id in await users.admins(session):
+        await outbox.say(session, telegram_id, f"unordered:{payment.charge_id}:{telegram_id}",
+                         {"template": "stars_unordered"}, now)
 
 
 async def _book(session: AsyncSession, payment: Payment, user_id: int | None, subscription_id: str | None,
@@ -138,7 +161,7 @@ async def _open(session: AsyncSession, rules: Rules, order: Operation, payment: 
     order.arguments = told
     await _stand(session, rules, order, now)
     if await booked(session, payment.charge_id, LedgerKind.REFUND):
-        await grants.revoke(session, payment.charge_id, "refund", now)
+        await _take_back(session, order.user_id, payment.charge_id, now)
 
 
 async def changed(session: AsyncSession, rules: Rules, payload: str, state: str, update_id: int | None,
@@ -194,8 +217,23 @@ async def refunded(session: AsyncSession, charge_id: str, stars: int, at: dateti
     is_new = await ledger.record(session, PROVIDER, Movement(
         charge_id, LedgerKind.REFUND, Money(stars, CURRENCY), at, None,
         charge.provider_subscription_id if charge else None, charge_id), charge.user_id if charge else None, now)
-    await grants.revoke(session, charge_id, "refund", now)
+    await _take_back(session, charge.user_id if charge else None, charge_id, now)
     return is_new
+
+
+async def _take_back(session: AsyncSession, user_id: int | None, charge_id: str, now: datetime) -> None:
+    """What was paid back gives nothing any more; where that was the present period the subscription is over."""
+    await grants.revoke(session, charge_id, "refund", now)
+    order = await session.scalar(select(Operation).where(
+        Operation.user_id == user_id, Operation.kind.in_(ORDERS),
+        Operation.arguments["charge"].as_string() == charge_id))
+    if order is None:
+        return
+    name = str(order.arguments["subscription"])
+    await session.execute(update(Subscription).where(
+        Subscription.provider == PROVIDER, Subscription.provider_subscription_id == name,
+        Subscription.status.in_(RUNNING)).values(status="canceled", ended_at=now, synced_at=now))
+    await _end(session, order.user_id, name, now, refund=False)
 
 
 async def booked(session: AsyncSession, charge_id: str, kind: LedgerKind) -> bool:
@@ -213,14 +251,58 @@ async def payer_of(session: AsyncSession, charge_id: str) -> int | None:
     return (await users.by_id(session, charge.user_id)).telegram_id
 
 
-async def end_older(session: AsyncSession, user_id: int, now: datetime, *, refund: bool) -> None:
-    """Of several subscriptions that renew only the newest goes on; the others run to their end or are given back."""
+async def end_older(session: AsyncSession, catalogue: Catalogue, user_id: int, now: datetime) -> None:
+    """Of several subscriptions that may renew only the best plan goes on, of equal ones the newest.
+
+    A purchase is refused where a plan runs, so two of them at once were paid in the same moments: one goes back.
+    """
+    began = select(LedgerEntry.occurred_at).where(
+        LedgerEntry.provider == PROVIDER, LedgerEntry.kind == LedgerKind.CHARGE,
+        LedgerEntry.transaction_id == Subscription.provider_subscription_id).scalar_subquery()
+    rank = case({tier.name: tier.rank for tier in catalogue}, value=Subscription.tier, else_=0)
     rows = list(await session.scalars(
-        select(Subscription).where(Subscription.user_id == user_id, Subscription.provider == PROVIDER,
-                                   Subscription.status.in_(RUNNING), Subscription.cancel_at_period_end.is_(False))
-        .order_by(Subscription.id.desc())))
+        select(Subscription).where(Subscription.user_id == user_id, _may_renew())
+        .order_by(Subscription.status.in_(RUNNING).desc(), rank.desc(), began.desc(), Subscription.id.desc())))
+    if len(rows) < 2 or rows[0].status not in RUNNING:
+        return
+    was_bought = (await _order_of(session, rows[0].provider_subscription_id)).kind == "checkout"
     for row in rows[1:]:
-        await _end(session, user_id, row.provider_subscription_id, now, refund=refund)
+        order = await _order_of(session, row.provider_subscription_id)
+        is_unused = row.status == "active" and order.arguments["charge"] == row.provider_subscription_id
+        await _end(session, user_id, row.provider_subscription_id, now, refund=was_bought and is_unused)
+
+
+def _may_renew() -> ColumnElement[bool]:
+    """Also one that is over because its renewal failed: Telegram takes what is owed when there are Stars again."""
+    return and_(Subscription.provider == PROVIDER, Subscription.cancel_at_period_end.is_(False))
+
+
+async def doubled(session: AsyncSession) -> list[int]:
+    """Who has more than one subscription that may renew, one of them running."""
+    return list(await session.scalars(
+        select(Subscription.user_id).where(_may_renew()).group_by(Subscription.user_id)
+        .having(func.count() > 1, func.sum(case((Subscription.status.in_(RUNNING), 1), else_=0)) > 0)))
+
+
+async def strays(session: AsyncSession, now: datetime) -> list[LedgerEntry]:
+    """First payments of these days that opened nothing, as their order was paid already, and are still here."""
+    back = aliased(LedgerEntry)
+    return list(await session.scalars(select(LedgerEntry).where(
+        LedgerEntry.provider == PROVIDER, LedgerEntry.kind == LedgerKind.CHARGE, LedgerEntry.user_id.is_not(None),
+        LedgerEntry.recorded_at > now - PERIOD, LedgerEntry.provider_subscription_id == LedgerEntry.transaction_id,
+        ~exists().where(Subscription.provider == PROVIDER,
+                        Subscription.provider_subscription_id == LedgerEntry.transaction_id),
+        ~exists().where(back.provider == PROVIDER, back.kind == LedgerKind.REFUND,
+                        back.transaction_id == LedgerEntry.transaction_id))))
+
+
+async def settle(session: AsyncSession, catalogue: Catalogue, now: datetime) -> None:
+    """Write down again what is to be stopped or to go back: an intent waits while the user has another open."""
+    for user_id in await doubled(session):
+        await end_older(session, catalogue, user_id, now)
+    for entry in await strays(session, now):
+        assert entry.user_id is not None
+        await _end(session, entry.user_id, entry.transaction_id, now, refund=True)
 
 
 def _over(now: datetime, lag: timedelta) -> ColumnElement[bool]:

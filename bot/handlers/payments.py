@@ -51,7 +51,7 @@ async def allow(query: PreCheckoutQuery, bot: Bot, desk: Desk, cashiers: Mapping
     if (cashier := cashiers.get(stars.PROVIDER)) is not None:
         asked = Question(query.from_user.id, query.invoice_payload, query.total_amount, query.currency)
         async with desk.database.reading() as session:
-            code = await stars.refusal(session, cashier.rules, asked)
+            code = await stars.refusal(session, cashier.rules, cashier.prices, asked, now())
     try:
         await bot.answer_pre_checkout_query(query.id, ok=code is None, request_timeout=ANSWER_SECONDS,
                                             error_message=texts.NOT_FOR_SALE[code] if code else None)
@@ -101,11 +101,13 @@ async def buy(callback: CallbackQuery, callback_data: BuyPlan, bot: Bot, desk: D
               cashiers: Mapping[str, Cashier], user_id: int) -> None:
     """The link is made on the tap: each is an order of its own."""
     cashier, moment, kind = _cashier(cashiers), now(), "change_plan" if callback_data.is_change else "checkout"
+    if not cashier.prices:
+        raise BillingUnavailable
     arguments = billing.arguments_of(cashier, callback_data.tier)
     async with desk.database.writing() as session:
         operation = await operations.start(session, secrets.token_hex(16), user_id, kind, arguments, moment)
     made = await billing.carry_out(cashier, operation, moment)
-    await answer(bot, callback, texts.INVOICE_READY)
+    await answer(bot, callback, texts.INVOICE_READY if "url" in made.body else texts.PLAN_RUNS)
     if "url" in made.body:
         replies.say(texts.INVOICE_READY, keyboards.link(texts.PAY_STARS, made.body["url"]))
 

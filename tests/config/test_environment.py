@@ -89,7 +89,8 @@ def test_every_variable_arrives() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_every_variable_may_come_from_a_file(name: str, write: Write) -> None:
     value, field, wanted = GOOD[name]
-    rest = {"PUBLIC_URL": "https://desk.example", "TELEGRAM_WEBHOOK_SECRET": "a-long-enough-secret"}
+    rest = {"PUBLIC_URL": "https://desk.example", "TELEGRAM_WEBHOOK_SECRET": "a-long-enough-secret",
+            "STRIPE_WEBHOOK_SECRET": "whsec_current123"}
     rest.pop(name, None)
     settings = config.load({**rest, f"{name}_FILE": write("value", f"{value}\n")})
     assert plain(getattr(settings, field)) == wanted

@@ -40,6 +40,7 @@ async def test_a_desk_killed_between_payment_and_handling(tmp_path: Path, unhear
         done = await opened.console.post(f"/stars/invoices/{slug}/pay", {"user_id": ada, "unheard": unheard})
         await opened.desk.kill()
         assert done["paid"], done
+        await opened.console.post("/stripe/advance", {"days": 29, "hours": 23.5})  # renewals come near their time
         await opened.console.post(f"/stars/subscriptions/{done['charge_id']}/renew", {"unheard": unheard})
         await opened.desk.start()
         await _becomes(opened, token, 2)

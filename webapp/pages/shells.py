@@ -18,7 +18,8 @@ def show(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         console = request.app[keys.console_origin]
         return rendering.page(request, "shell.html", {
             "open": name, "bot_link": f"https://t.me/{username}" if username else None, "console": console,
-            "can_buy": bool(request.app[keys.cashiers]),
+            "can_buy": request.app[keys.cashier] is not None or any(
+                cashier.prices for cashier in request.app[keys.cashiers].values()),
             "poll_seconds": request.app[keys.settings].facts.approvals.poll_seconds})
 
     return shell
