@@ -60,6 +60,9 @@ class StarPayments:
     async def ensure_customer(self, user_id: int, telegram_id: int, *, key: str) -> str:
         return str(telegram_id)
 
+    async def has_customer(self, customer_id: str) -> bool:
+        return True
+
     async def checkout(self, customer_id: str, user_id: int, tier: str, *, trial_days: int, success_url: str,
                        cancel_url: str, key: str) -> tuple[str, str]:
         """The link has no id of its own; the payload names the order, which is the operation in ``key``."""

@@ -291,7 +291,7 @@ def _paid_tier(cashier: Cashier, operation: Operation) -> str:
 async def _customer(cashier: Cashier, operation: Operation, now: datetime) -> str:
     """The user's customer id, made once: the key is the same for every operation of theirs.
 
-    Where that key has lost its answer another is used: a customer who was made in vain costs nothing.
+    Where that key has lost its answer, or its customer is gone, another is used: one made in vain costs nothing.
     """
     name, user_id = cashier.payments.name, operation.user_id
     key = f"op_{operation.id}:customer" if operation.state != OperationState.STARTED else f"cust_{user_id}"
@@ -299,7 +299,12 @@ async def _customer(cashier: Cashier, operation: Operation, now: datetime) -> st
         known = await subscriptions.customer_of(session, user_id, name)
         user = await users.by_id(session, user_id)
     if known is not None:
-        return known
+        if await cashier.payments.has_customer(known):
+            return known
+        log.error("customer_gone", user_id=user_id, customer_id=known)
+        key = f"op_{operation.id}:customer"  # the first key would give the same one again
+        async with cashier.database.writing() as session:
+            await subscriptions.forget_customer(session, name, known)
     made = await cashier.payments.ensure_customer(user_id, user.telegram_id, key=key)
     async with cashier.database.writing() as session:
         await subscriptions.remember_customer(session, user_id, name, made, now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import Customer, Subscription
@@ -177,6 +177,12 @@ async def hold(session: AsyncSession, provider: str, customer_id: str | None) ->
     """Let nothing else about this customer be written until the block ends, so that what is read here stays true."""
     await session.execute(select(Customer.user_id).where(
         Customer.provider == provider, Customer.provider_customer_id == customer_id).with_for_update())
+
+
+async def forget_customer(session: AsyncSession, provider: str, customer_id: str) -> None:
+    """The provider does not know this customer any more."""
+    await session.execute(delete(Customer).where(
+        Customer.provider == provider, Customer.provider_customer_id == customer_id))
 
 
 async def user_of_customer(session: AsyncSession, provider: str, customer_id: str | None) -> int | None:

@@ -116,6 +116,9 @@ class Payments(Protocol):
 
     async def ensure_customer(self, user_id: int, telegram_id: int, *, key: str) -> str: ...
 
+    async def has_customer(self, customer_id: str) -> bool:
+        """Whether the customer is still there: people delete them, and test customers are none in live mode."""
+
     async def checkout(self, customer_id: str, user_id: int, tier: str, *, trial_days: int, success_url: str,
                        cancel_url: str, key: str) -> tuple[str, str]:
         """Id and address of a page on which the user pays."""

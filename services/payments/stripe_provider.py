@@ -64,6 +64,15 @@ class StripePayments:
             {"metadata": {"user_id": str(user_id), "telegram_id": str(telegram_id)}}, _key(key)))
         return str(made["id"])
 
+    async def has_customer(self, customer_id: str) -> bool:
+        try:
+            found = await self._asked(self._client.v1.customers.retrieve_async(customer_id))
+        except PaymentError as error:
+            if error.code != "resource_missing":
+                raise
+            return False
+        return not found.get("deleted")
+
     async def checkout(self, customer_id: str, user_id: int, tier: str, *, trial_days: int, success_url: str,
                        cancel_url: str, key: str) -> tuple[str, str]:
         subscription: dict[str, Any] = {"metadata": {"user_id": str(user_id), "tier": tier}}

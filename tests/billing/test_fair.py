@@ -114,3 +114,14 @@ async def test_another_product_at_the_same_stripe_is_left_alone(till: Till) -> N
     assert (await client.subscriptions.retrieve_async(made.id)).status in ("active", "incomplete")
     status, told, _ = await till.call("GET", "/subscription", token)
     assert (status, told["tier"], told["plan"]) == (200, "premium", "premium")
+
+
+async def test_who_was_deleted_at_stripe_can_buy_again(till: Till) -> None:
+    user, token = await till.person()
+    assert (await till.call("POST", "/checkout", token, {"tier": "premium"}, "first"))[0] == 201
+    client = till.payments._client.v1
+    await client.customers.delete_async((await client.customers.list_async({})).data[0].id)
+    await till.settle()
+    await till.buy(token)
+    await till.becomes(user, "premium")
+    await till.booked(1)
