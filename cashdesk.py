@@ -32,6 +32,8 @@ def open_cashier(stack: AsyncExitStack, settings: Settings, desk: Desk) -> Cashi
     """The cashier with its loops; None where no payment provider is configured."""
     if settings.stripe_secret_key is None:
         return None
+    if not settings.stripe_webhook_secrets:
+        log.warning("stripe_is_not_heard", reason="STRIPE_WEBHOOK_SECRET is empty; its events are fetched every hour")
     facts = settings.facts.billing
     payments = _payments(settings, desk.catalogue)
     stack.push_async_callback(payments.close)

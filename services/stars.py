@@ -33,6 +33,7 @@ NEAR = timedelta(hours=1)  # a renewal may be charged this much before its perio
 ORDERS = ("checkout", "change_plan")
 END = "end_stars"
 RUNNING = ("active", "past_due")
+MOST_TRIES = 3
 STATUSES = {"active": "active", "canceled": "active", "failed": "past_due"}
 
 
@@ -332,6 +333,8 @@ async def _end(session: AsyncSession, user_id: int, subscription_id: str, now: d
     failed = await session.scalar(select(func.count()).select_from(Operation).where(
         Operation.user_id == user_id, Operation.kind == END, Operation.state == OperationState.FAILED,
         Operation.arguments["subscription_id"].as_string() == subscription_id))
+    if failed is not None and failed >= MOST_TRIES:
+        return  # Telegram has refused each time, and admins were told each time
     # Told again it is the same operation, unless that has failed.
     operation_id = hashlib.sha256(f"{END}:{subscription_id}{f':{failed}' if failed else ''}".encode()).hexdigest()[:32]
     arguments = {"provider": PROVIDER, "subscription_id": subscription_id, "refund": refund}

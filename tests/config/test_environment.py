@@ -89,8 +89,7 @@ def test_every_variable_arrives() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_every_variable_may_come_from_a_file(name: str, write: Write) -> None:
     value, field, wanted = GOOD[name]
-    rest = {"PUBLIC_URL": "https://desk.example", "TELEGRAM_WEBHOOK_SECRET": "a-long-enough-secret",
-            "STRIPE_WEBHOOK_SECRET": "whsec_current123"}
+    rest = {"PUBLIC_URL": "https://desk.example", "TELEGRAM_WEBHOOK_SECRET": "a-long-enough-secret"}
     rest.pop(name, None)
     settings = config.load({**rest, f"{name}_FILE": write("value", f"{value}\n")})
     assert plain(getattr(settings, field)) == wanted
@@ -189,3 +188,10 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
 def test_a_bot_token_has_plain_digits() -> None:
     with pytest.raises(ConfigurationError, match="BOT_TOKEN"):
         config.load({"BOT_TOKEN": "١٢٣٤٥٦٧٨٩:" + TOKEN.partition(":")[2]})
+
+
+def test_a_list_of_secrets_that_names_none_is_a_fault() -> None:
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.load({"STRIPE_SECRET_KEY": "sk_test_0123456789", "STRIPE_WEBHOOK_SECRET": " , "})
+    assert any("STRIPE_WEBHOOK_SECRET" in fault for fault in caught.value.faults)
+    assert config.load({"STRIPE_SECRET_KEY": "sk_test_0123456789"}).stripe_webhook_secrets == ()
