@@ -100,7 +100,7 @@ async def test_what_nobody_could_apply_is_shown_to_admins(
     (admin, token), (_, other) = await till.person(9001), await till.person(9002)
     async with till.desk.database.writing() as session:
         await users.name_admins(session, (9001,), datetime.now(UTC))
-    poison = event({"id": "sub_missing", "object": "subscription"}, "customer.subscription.updated", id="evt_poison")
+    poison = event({"id": "re_missing", "object": "refund"}, "refund.updated", id="evt_poison")
     assert (await send(till, poison))[0] == 200
     for _ in range(2):
         async with till.desk.database.writing() as session:

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+from sqlalchemy import select
 
+from models.billing import Subscription
 from services import subscriptions
 from services.desk import Desk
 from services.payments.protocol import Money, SubscriptionState
@@ -43,7 +45,8 @@ def invoice(number: int, status: str, at: datetime, **changes: Any) -> dict[str,
 class Invoices:
     """A provider's door on which the list of invoices can be asked for, and what an upgrade costs today."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self.listed: list[dict[str, Any]] = []
         self.is_down = False
         self.due = 4312
@@ -62,8 +65,22 @@ class Invoices:
         return web.json_response({"object": "list", "data": [{"id": f"price_{lookup}", "object": "price"}]})
 
     async def _subscription(self, request: web.Request) -> web.Response:
-        return web.json_response({"id": request.match_info["id"], "object": "subscription",
-                                  "items": {"object": "list", "data": [{"id": "si_1"}]}})
+        """As it was told: the provider and the desk are of one mind here."""
+        async with self._desk.database.reading() as session:
+            row = (await session.execute(select(Subscription).where(
+                Subscription.provider_subscription_id == request.match_info["id"]))).scalar_one()
+            customer_id = await subscriptions.customer_of(session, row.user_id, "stripe")
+        start, end = ((int(at.timestamp()) if at else None) for at in (row.current_period_start,
+                                                                        row.current_period_end))
+        price = {"id": f"price_{row.tier}", "lookup_key": f"countersign_{row.tier}_monthly", "currency": row.currency,
+                 "unit_amount": row.amount_minor}
+        return web.json_response({
+            "id": row.provider_subscription_id, "object": "subscription", "customer": customer_id,
+            "status": row.status, "currency": row.currency, "metadata": {"user_id": str(row.user_id)},
+            "cancel_at_period_end": row.cancel_at_period_end,
+            "latest_invoice": {"id": f"in_{row.tier}", "object": "invoice", "status": "paid"},
+            "items": {"object": "list", "data": [{"id": "si_1", "object": "subscription_item", "price": price,
+                                                  "current_period_start": start, "current_period_end": end}]}})
 
     async def _preview(self, request: web.Request) -> web.Response:
         if self.is_down:

@@ -35,8 +35,8 @@ KEY = "sk_test_pages0123456789abcdef"
 
 
 @pytest.fixture
-def invoices() -> Invoices:
-    return Invoices()
+def invoices(desk: Desk) -> Invoices:
+    return Invoices(desk)
 
 
 @pytest.fixture
