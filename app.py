@@ -44,6 +44,7 @@ from services.sizing import SizingRules
 from services.vault import Vault
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
+from terminal.protocol import Gateway
 from webapp import application
 
 log = structlog.get_logger(__name__)
@@ -188,13 +189,13 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
             supervisor: Supervisor, metrics: Metrics, *, replica: str | None = None) -> Desk:
     """The desk from its parts."""
     facts, catalogue, seconds = settings.facts, commands.catalogue(settings), timedelta(seconds=1)
-    gateways = {gateway.route: gateway}
+    gateways: dict[str, Gateway] = {gateway.route: gateway}
     sizing = SizingRules(facts.accounts.default_risk_percent, facts.accounts.volume_without_stop)
     return Desk(
         database=database, redis=redis, vault=vault,
         tokens=Tokens(vault.jwt_keys, facts.auth.access_token_seconds,
                       timedelta(days=facts.auth.refresh_token_idle_days)),
-        catalogue=catalogue, gateways=gateways,
+        catalogue=catalogue, gateways=gateways, paper=gateway,
         positions=Reader(database, redis, gateways, cache=facts.positions.cache_seconds * seconds,
                          force_after=facts.positions.force_refresh_seconds * seconds),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,

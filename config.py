@@ -87,6 +87,26 @@ class Orders(Section):
 class Positions(Section):
     cache_seconds: int = Field(ge=1, le=300)
     force_refresh_seconds: int = Field(ge=1, le=60)
+    warm_minutes: int = Field(ge=0, le=1_440)
+    sync_seconds: int = Field(ge=1, le=300)
+    idle_sync_seconds: int = Field(ge=10, le=86_400)
+
+
+class Terminal(Section):
+    folder: str
+    host: str = Field(pattern=r"^$|^[A-Za-z0-9.:\[\]_-]+:[0-9]{1,5}$")
+    start_seconds: float = Field(ge=1, le=300)
+    call_seconds: float = Field(ge=0.1, le=60)
+    send_seconds: float = Field(ge=0.1, le=120)
+    queue: int = Field(ge=1, le=1_000)
+    start_every_seconds: float = Field(ge=0, le=60)
+    recycle_hours: float = Field(gt=0, le=720)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Terminal":
+        if self.folder and self.host:
+            raise ValueError("terminals stand either here (folder) or at a host, not both")
+        return self
 
 
 class Notifier(Section):
@@ -162,6 +182,7 @@ class Facts(Section):
     accounts: Accounts
     orders: Orders
     positions: Positions
+    terminal: Terminal
     notifier: Notifier
     inbox: Inbox
     limits: Limits

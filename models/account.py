@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, LargeBinary, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -26,7 +26,10 @@ class AccountStatus(StrEnum):
 
 
 class Account(Base):
-    """A linked account. At most one primary per user and one live link per broker account: the indexes say so."""
+    """A linked account. At most one primary per user and one live link per broker account: the indexes say so.
+
+    ``trouble`` is the code of why a link is broken. ``deals_read_until`` is how far its deals have been recorded.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -50,6 +53,13 @@ class Account(Base):
     sizing: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16))
     is_primary: Mapped[bool] = mapped_column(Boolean)
+    can_trade: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    leverage: Mapped[int | None] = mapped_column(Integer)
+    margin_mode: Mapped[str | None] = mapped_column(String(8))
+    sealed_password: Mapped[bytes | None] = mapped_column(LargeBinary)
+    device_id: Mapped[str | None] = mapped_column(ForeignKey("devices.id"))
+    trouble: Mapped[str | None] = mapped_column(String(32))
+    deals_read_until: Mapped[datetime | None] = mapped_column(UtcInstant)
     verified_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     unlinked_at: Mapped[datetime | None] = mapped_column(UtcInstant)

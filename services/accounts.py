@@ -12,7 +12,7 @@ from models.database import Database
 from services import audit
 from services.errors import NoAccount, NotFound
 from services.upsert import insert
-from terminal.protocol import AccountRef, Gateway
+from terminal.protocol import AccountRef, PracticeGateway
 
 PAPER_LOGIN_BASE = 50_000_000
 
@@ -48,7 +48,7 @@ async def owned(session: AsyncSession, user_id: int, account_id: int) -> Account
     return account
 
 
-async def open_paper(database: Database, gateway: Gateway, user_id: int, now: datetime, *, currency: str,
+async def open_paper(database: Database, gateway: PracticeGateway, user_id: int, now: datetime, *, currency: str,
                      deposit: Decimal) -> None:
     """See to it that the user has a paper account; the first account becomes the primary. Safe to repeat."""
     async with database.reading() as session:

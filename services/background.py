@@ -18,7 +18,7 @@ from services.desk import Desk
 from services.execution import Executor
 from services.fan_out import Pace
 from services.orders import Lease
-from terminal.protocol import Deal, Gateway
+from terminal.protocol import Deal, DealFeed
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +40,11 @@ def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta)
     desk.supervisor.start("expiry", lambda: run_expiry(desk))
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
     for route, gateway in desk.gateways.items():
-        desk.supervisor.start(f"deals_{route}", _deals_of(desk, gateway))
+        if isinstance(gateway, DealFeed):
+            desk.supervisor.start(f"deals_{route}", _deals_of(desk, gateway))
 
 
-def _deals_of(desk: Desk, gateway: Gateway) -> Callable[[], Awaitable[None]]:
+def _deals_of(desk: Desk, gateway: DealFeed) -> Callable[[], Awaitable[None]]:
     return lambda: run_deals(desk, gateway)
 
 
@@ -111,7 +112,7 @@ async def _orders_are_due(desk: Desk) -> bool:
         return bool(await session.scalar(select(new | lost)))
 
 
-async def run_deals(desk: Desk, gateway: Gateway) -> None:
+async def run_deals(desk: Desk, gateway: DealFeed) -> None:
     """Record what terminals have done: fills of resting orders, stops, targets."""
     while not desk.supervisor.stopping.is_set():
         async with desk.database.reading() as session:

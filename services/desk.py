@@ -14,7 +14,7 @@ from services.auth import Tokens
 from services.positions import Reader
 from services.tiers import Catalogue
 from services.vault import Vault
-from terminal.protocol import Gateway
+from terminal.protocol import Gateway, PracticeGateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ class Desk:
     tokens: Tokens
     catalogue: Catalogue
     gateways: Mapping[str, Gateway]
+    """By route; each knows only its own accounts."""
+    paper: PracticeGateway | None
+    """The practice broker, which opens accounts by itself."""
     positions: Reader
     approval_rules: approvals.Rules
     execution_rules: execution.Rules

@@ -12,8 +12,7 @@ async def enter(desk: Desk, person: Person, now: datetime) -> int:
     terms = desk.onboarding
     async with desk.database.writing() as session:
         user_id = await users.enter(session, person, now, auto_follow=terms.auto_follow, admin_ids=terms.admin_ids)
-    gateway = desk.gateways.get("paper")
-    if terms.open_paper and gateway is not None:
-        await accounts.open_paper(desk.database, gateway, user_id, now, currency=terms.paper_currency,
+    if terms.open_paper and desk.paper is not None:
+        await accounts.open_paper(desk.database, desk.paper, user_id, now, currency=terms.paper_currency,
                                   deposit=terms.paper_deposit)
     return user_id

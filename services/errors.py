@@ -32,6 +32,64 @@ class NoAccount(DomainError):
     detail = "There is no account to trade on."
 
 
+class AccountNotVerified(DomainError):
+    """``reason`` is the code of services/reasons that says why."""
+
+    code = "account_not_verified"
+    detail = "The account could not be verified."
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class AlreadyLinked(DomainError):
+    code = "already_linked"
+    detail = "This account is linked already."
+
+
+class LimitReached(DomainError):
+    """``needed`` is the lowest tier that allows more, None when none does."""
+
+    code = "limit_reached"
+    detail = "Your plan does not allow more of these."
+
+    def __init__(self, needed: str | None, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.needed = needed
+
+
+class LastAccount(DomainError):
+    code = "last_account"
+    detail = "This is your only account. Link another one before you unlink it."
+
+
+class NameTaken(DomainError):
+    code = "name_taken"
+    detail = "You have one of this name already."
+
+
+class PositionClosed(DomainError):
+    code = "position_closed"
+    detail = "This position is no longer open."
+
+
+class PositionBusy(DomainError):
+    code = "position_busy"
+    detail = "Something else is being done with this position. Wait until it is finished."
+
+
+class OrderRefused(DomainError):
+    """The broker or a check before it refused; nothing was done. ``reason`` is a code of services/reasons."""
+
+    code = "order_refused"
+    detail = "This was refused. Nothing was changed."
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 class InvalidRequest(DomainError):
     code = "invalid_request"
     detail = "The request is not valid."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Side(StrEnum):
@@ -24,10 +24,21 @@ class OrderType(StrEnum):
 
 
 class DealEntry(StrEnum):
-    """Which way a deal moved the position."""
+    """Which way a deal moved the position; ``inout`` closes it and opens the rest the other way (netting)."""
 
     IN = "in"
     OUT = "out"
+    INOUT = "inout"
+
+
+class TradeMode(StrEnum):
+    """What may be done with a symbol (ENUM_SYMBOL_TRADE_MODE)."""
+
+    DISABLED = "disabled"
+    LONG_ONLY = "long_only"
+    SHORT_ONLY = "short_only"
+    CLOSE_ONLY = "close_only"
+    FULL = "full"
 
 
 class DealReason(StrEnum):
@@ -38,6 +49,8 @@ class DealReason(StrEnum):
     STOP_LOSS = "stop_loss"
     TAKE_PROFIT = "take_profit"
     STOP_OUT = "stop_out"
+    OTHER = "other"
+    """Something else the broker did: a rollover, a variation margin, a split."""
     EXPIRED = "expired"
     """A resting order ran out of time; volume 0."""
     REJECTED = "rejected"
@@ -60,7 +73,10 @@ class AccountRef:
 
 @dataclass(frozen=True, slots=True)
 class SymbolSpec:
-    """What a broker says of a symbol. ``stops_level`` is in points; volumes are lots."""
+    """What a broker says of a symbol. ``stops_level`` and ``freeze_level`` are in points; volumes are lots.
+
+    ``volume_limit`` is the most that may be open in one direction, 0 for no limit.
+    """
 
     name: str
     description: str
@@ -76,6 +92,9 @@ class SymbolSpec:
     currency_profit: str
     currency_margin: str
     calc_mode: str
+    freeze_level: int = 0
+    volume_limit: Decimal = Decimal(0)
+    trade_mode: TradeMode = TradeMode.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +107,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """The account's figures in its own currency. ``margin_level`` is percent, None without margin in use."""
+    """The account's figures in its own currency. ``margin_level`` is percent, None without margin in use.
+
+    ``can_trade`` is False where the password is an investor's or the broker has switched trading off.
+    ``margin_mode`` is ``hedging`` or ``netting``.
+    """
 
     login: str
     server: str
@@ -102,11 +125,16 @@ class AccountSnapshot:
     free_margin: Decimal
     margin_level: Decimal | None
     taken_at: datetime
+    credit: Decimal = Decimal(0)
+    can_trade: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """An open position. ``profit`` excludes ``swap``; both are in the account's currency."""
+    """An open position. ``profit`` excludes ``swap``; both are in the account's currency.
+
+    ``identifier`` names the position in its deals; it is the ticket unless the broker says otherwise (0: the ticket).
+    """
 
     ticket: int
     symbol: str
@@ -121,6 +149,24 @@ class Position:
     swap: Decimal
     magic: int
     opened_at: datetime
+    identifier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingOrder:
+    """A limit or stop order that waits for its price."""
+
+    ticket: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    volume: Decimal
+    price: Decimal
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    magic: int
+    placed_at: datetime
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +204,11 @@ class TradeResult:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """One execution. ``id`` grows; a reader that remembers the last one it saw misses nothing."""
+    """One execution. ``id`` is the broker's own number, unique at its server.
+
+    In a feed (``DealFeed``) ids grow, so a reader that remembers the last one it saw misses nothing. ``position_id``
+    is the ``identifier`` of the position (0: its ticket). ``remaining_volume`` is None where the broker does not say.
+    """
 
     id: int
     login: str
@@ -174,34 +224,46 @@ class Deal:
     profit: Decimal
     swap: Decimal
     commission: Decimal
-    remaining_volume: Decimal
+    remaining_volume: Decimal | None
     at: datetime
+    position_id: int = 0
+    fee: Decimal = Decimal(0)
 
 
 class GatewayError(Exception):
-    """A terminal could not answer. ``ambiguous``: the order may or may not have been executed."""
+    """A terminal could not answer.
 
-    def __init__(self, code: str, detail: str, *, retryable: bool = False, ambiguous: bool = False) -> None:
+    ``ambiguous``: what was asked for may or may not have been done. ``permanent``: it will not work until a person
+    changes something (a wrong password, a closed account).
+    """
+
+    def __init__(self, code: str, detail: str, *, retryable: bool = False, ambiguous: bool = False,
+                 permanent: bool = False) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.retryable = retryable
         self.ambiguous = ambiguous
+        self.permanent = permanent
 
 
 class Gateway(Protocol):
-    """One route to trading terminals. Every method may raise GatewayError."""
+    """One route to trading terminals. Every method may raise GatewayError. Symbols are the broker's own names."""
 
     route: str
     resends_safely: bool
     """Whether ``send`` with a magic the terminal already knows is certain to do nothing more."""
-
-    async def open_account(self, login: str, *, currency: str, deposit: Decimal, now: datetime) -> AccountRef:
-        """Open a practice account; opening the same login again returns the same account unchanged."""
+    executes: bool
+    """Whether orders are sent through it; a pushed account's are fetched by its device."""
 
     async def account(self, ref: AccountRef) -> AccountSnapshot: ...
 
     async def positions(self, ref: AccountRef) -> Sequence[Position]: ...
+
+    async def orders(self, ref: AccountRef) -> Sequence[PendingOrder]: ...
+
+    async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec]:
+        """Every symbol the account's broker has. May be thousands; callers keep what they learn."""
 
     async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None: ...
 
@@ -212,16 +274,55 @@ class Gateway(Protocol):
         """Profit (negative: loss) in the account's currency if a position moved between the two prices."""
 
     async def send(self, ref: AccountRef, request: OrderRequest) -> TradeResult:
-        """Execute once: the same ``magic`` again returns the first result and does nothing more."""
+        """Execute: where ``resends_safely``, the same ``magic`` again returns the first result and does no more."""
 
     async def close(self, ref: AccountRef, ticket: int, volume: Decimal | None = None) -> TradeResult:
         """Close a position, or ``volume`` lots of it, at the market."""
 
-    async def find(self, ref: AccountRef, magic: int) -> TradeResult | None:
-        """What became of an earlier ``send``; None when this terminal has never seen it."""
+    async def modify(self, ref: AccountRef, ticket: int, stop_loss: Decimal | None,
+                     take_profit: Decimal | None) -> TradeResult:
+        """Set both levels of a position; None takes a level away."""
+
+    async def cancel(self, ref: AccountRef, ticket: int) -> TradeResult:
+        """Withdraw a pending order."""
+
+    async def find(self, ref: AccountRef, magic: int, since: datetime | None = None) -> TradeResult | None:
+        """What became of an earlier ``send``; None when this terminal has not seen it since then."""
+
+    async def deals(self, ref: AccountRef, since: datetime) -> Sequence[Deal]:
+        """The account's deals from ``since`` on, oldest first."""
+
+
+class PracticeGateway(Gateway, Protocol):
+    """A gateway whose broker opens accounts by itself."""
+
+    async def open_account(self, login: str, *, currency: str, deposit: Decimal, now: datetime) -> AccountRef:
+        """Open a practice account; opening the same login again returns the same account unchanged."""
+
+
+@runtime_checkable
+class DealFeed(Protocol):
+    """A gateway that tells the deals of all its accounts in one growing order."""
+
+    route: str
 
     async def deals_since(self, deal_id: int, limit: int) -> Sequence[Deal]:
         """Deals of every account of this route after ``deal_id``, oldest first."""
 
     async def wait_for_deal(self) -> None:
         """Return soon after the next deal; may return early. Readers then call ``deals_since``."""
+
+
+@runtime_checkable
+class PasswordGateway(Protocol):
+    """A gateway that signs in to accounts with their passwords."""
+
+    async def verify(self, ref: AccountRef, password: str) -> AccountSnapshot:
+        """Sign in and read the account back; the login and server in the answer are the terminal's own words.
+
+        GatewayError codes: ``wrong_password``, ``otp_required``, ``broker_unknown``, ``terminal_missing``,
+        ``terminal_hangs``, ``terminal_busy``, ``terminal_lost``.
+        """
+
+    async def forget(self, ref: AccountRef) -> None:
+        """Stop the account's terminal and remove what it kept on disk."""

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from runtime import strict_json
-from services.errors import DomainError, RateLimited, TierTooLow
+from services.errors import AccountNotVerified, DomainError, LimitReached, OrderRefused, RateLimited, TierTooLow
 from webapp import keys
 
 # code: (status, title)
@@ -33,6 +33,14 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency_key_reused": (422, "Idempotency-Key reused"),
     "billing_unavailable": (503, "Billing unavailable"),
     "outcome_unknown": (503, "Outcome unknown"),
+    "account_not_verified": (400, "Account not verified"),
+    "limit_reached": (403, "Limit reached"),
+    "already_linked": (409, "Already linked"),
+    "last_account": (409, "The only account"),
+    "name_taken": (409, "Name taken"),
+    "position_closed": (409, "Position closed"),
+    "position_busy": (409, "Position busy"),
+    "order_refused": (409, "Refused"),
     "already_decided": (409, "Already decided"),
     "approval_withdrawn": (409, "Withdrawn"),
     "external_id_reused": (409, "External id reused"),
@@ -75,6 +83,11 @@ def of_domain(error: DomainError, request: web.Request) -> web.Response:
     if isinstance(error, TierTooLow):
         way = f"{request.app[keys.settings].public_url}/app/billing?tier={error.needed}"
         return problem(error.code, error.detail, request_id, needed_tier=error.needed, upgrade_url=way)
+    if isinstance(error, LimitReached) and error.needed is not None:
+        way = f"{request.app[keys.settings].public_url}/app/billing?tier={error.needed}"
+        return problem(error.code, error.detail, request_id, needed_tier=error.needed, upgrade_url=way)
+    if isinstance(error, AccountNotVerified | OrderRefused):
+        return problem(error.code, error.detail, request_id, reason=error.reason)
     headers = {"Retry-After": "1"} if error.code in COME_BACK else None
     return problem(error.code, error.detail, request_id, headers=headers)
 

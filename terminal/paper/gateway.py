@@ -52,6 +52,7 @@ class PaperGateway:
 
     route = "paper"
     resends_safely = True
+    executes = True
 
     def __init__(self, database: Database, quotes: QuoteFeed, *, leverage: int, step_seconds: float) -> None:
         self._database = database
