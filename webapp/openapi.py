@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the route table and the body schemas, so that it cannot drift from them."""
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -96,6 +97,7 @@ OTHER_STATUS = {("GET", "/positions", "no_account"): 404}
 QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/positions"): ("force_refresh",),
            ("GET", "/accounts/{id}/positions"): ("force_refresh",), ("GET", "/billing/preview"): ("tier",),
            ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
+_IN_PATH = re.compile(r"\{(\w+)\}")
 
 
 async def show(_request: web.Request) -> web.Response:
@@ -119,8 +121,8 @@ def document() -> dict[str, Any]:
 
 def _operation(method: str, path: str, summary: str, security: list[dict[str, list[str]]], body: type[Body] | None,
                answers: dict[int, str | None], codes: str) -> dict[str, Any]:
-    in_path = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    parameters: list[dict[str, Any]] = in_path if "{id}" in path else []
+    parameters: list[dict[str, Any]] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                                        for name in _IN_PATH.findall(path)]
     parameters += [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
                    for name in QUERIES.get((method, path), ())]
     if "idempotency_key_required" in codes:
