@@ -192,7 +192,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class TradeResult:
-    """What became of an order request. ``retcode`` is MetaTrader's; ``error`` is for people."""
+    """What became of an order request. ``retcode`` is MetaTrader's; ``error`` is for people.
+
+    ``reason`` is the code of a refusal by a check of our own, None where the broker itself has spoken.
+    """
 
     status: ResultStatus
     retcode: int
@@ -200,6 +203,7 @@ class TradeResult:
     price: Decimal | None
     volume: Decimal | None
     error: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,17 @@ from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from terminal.paper import tables
-from terminal.protocol import Deal, DealEntry, DealReason, OrderRequest, OrderType, ResultStatus, Side, TradeResult
+from terminal.protocol import (
+    Deal,
+    DealEntry,
+    DealReason,
+    OrderRequest,
+    OrderType,
+    PendingOrder,
+    ResultStatus,
+    Side,
+    TradeResult,
+)
 
 LOCK = 0x70617065  # "pape"
 
@@ -182,12 +192,36 @@ async def resting(session: AsyncSession) -> list[Resting]:
                     tuple(Decimal(t) for t in row["take_profits"]), row["expires_at"]) for row in rows.mappings()]
 
 
+async def pending(session: AsyncSession, login: str) -> list[PendingOrder]:
+    """The orders of one account that wait for their price."""
+    rows = await session.execute(
+        select(tables.orders).where(tables.orders.c.login == login, tables.orders.c.status == "placed")
+        .order_by(tables.orders.c.id))
+    return [PendingOrder(row["id"], row["symbol"], Side(row["side"]), OrderType(row["order_type"]), row["volume"],
+                         row["price"], row["stop_loss"],
+                         Decimal(row["take_profits"][0]) if row["take_profits"] else None, row["magic"],
+                         row["created_at"], row["expires_at"]) for row in rows.mappings()]
+
+
 async def deals_after(session: AsyncSession, deal_id: int, server: str, limit: int) -> list[Deal]:
+    """Deals of every account after ``deal_id``."""
     rows = await session.execute(
         select(tables.deals).where(tables.deals.c.id > deal_id).order_by(tables.deals.c.id).limit(limit))
-    return [Deal(row["id"], row["login"], server, row["ticket"], row["magic"], row["symbol"], Side(row["side"]),
-                 DealEntry(row["entry"]), DealReason(row["reason"]), row["volume"], row["price"], row["profit"],
-                 row["swap"], row["commission"], row["remaining_volume"], row["at"]) for row in rows.mappings()]
+    return [_deal(row, server) for row in rows.mappings()]
+
+
+async def deals_of(session: AsyncSession, login: str, since: datetime, server: str) -> list[Deal]:
+    """Deals of one account from ``since`` on."""
+    rows = await session.execute(
+        select(tables.deals).where(tables.deals.c.login == login, tables.deals.c.at >= since)
+        .order_by(tables.deals.c.id))
+    return [_deal(row, server) for row in rows.mappings()]
+
+
+def _deal(row: RowMapping, server: str) -> Deal:
+    return Deal(row["id"], row["login"], server, row["ticket"], row["magic"], row["symbol"], Side(row["side"]),
+                DealEntry(row["entry"]), DealReason(row["reason"]), row["volume"], row["price"], row["profit"],
+                row["swap"], row["commission"], row["remaining_volume"], row["at"])
 
 
 def _holding(row: RowMapping) -> Holding:

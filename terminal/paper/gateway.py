@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from terminal import maths
 from terminal.paper import book, checks, tables
 from terminal.paper.book import Holding, Resting
+from terminal.paper.pricing import Pricing
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import (
     AccountRef,
@@ -27,6 +28,7 @@ from terminal.protocol import (
     GatewayError,
     OrderRequest,
     OrderType,
+    PendingOrder,
     Position,
     ResultStatus,
     Side,
@@ -58,6 +60,7 @@ class PaperGateway:
         self._database = database
         self._quotes = quotes
         self._leverage = leverage
+        self._pricing = Pricing(quotes, leverage)
         self._step_seconds = step_seconds
         self._lock = asyncio.Lock()
         self._open: dict[str, dict[int, Holding]] = {}
@@ -84,8 +87,8 @@ class PaperGateway:
         if owner is None or ref.server != SERVER:
             raise GatewayError("unknown_account", "There is no such paper account.")
         currency, balance = owner["currency"], owner["balance"]
-        profit = sum((maths.money(self._floating(h, currency) or maths.ZERO) for h in held), maths.ZERO)
-        used = maths.money(self._margin(held, currency))
+        profit = sum((maths.money(self._pricing.floating(h, currency)) for h in held), maths.ZERO)
+        used = maths.money(self._pricing.margin(held, currency))
         equity = balance + profit
         level = maths.margin_level(equity, used)
         return AccountSnapshot(
@@ -97,7 +100,14 @@ class PaperGateway:
         currency = await self._currency(ref.login)
         async with self._database.reading() as session:
             held = await book.holdings(session, ref.login)
-        return [self._position(holding, currency) for holding in held]
+        return [self._pricing.position(holding, currency) for holding in held]
+
+    async def orders(self, ref: AccountRef) -> Sequence[PendingOrder]:
+        async with self._database.reading() as session:
+            return await book.pending(session, ref.login)
+
+    async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec]:
+        return self._quotes.specs()
 
     async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None:
         return self._quotes.spec(name)
@@ -108,7 +118,7 @@ class PaperGateway:
     async def loss_at(self, ref: AccountRef, symbol: str, side: Side, volume: Decimal, open_price: Decimal,
                       close_price: Decimal) -> Decimal | None:
         """Profit (negative: loss) in the account's currency between two prices."""
-        return self._profit(symbol, side, volume, open_price, close_price, await self._currency(ref.login))
+        return self._pricing.profit(symbol, side, volume, open_price, close_price, await self._currency(ref.login))
 
     async def _currency(self, login: str) -> str:
         """The account's currency. It never changes, so it is read once."""
@@ -141,7 +151,7 @@ class PaperGateway:
                 self._rest(ref.login, number, request)
         return result
 
-    async def find(self, ref: AccountRef, magic: int) -> TradeResult | None:
+    async def find(self, ref: AccountRef, magic: int, since: datetime | None = None) -> TradeResult | None:
         async with self._database.reading() as session:
             return await book.result_of(session, ref.login, magic)
 
@@ -160,6 +170,17 @@ class PaperGateway:
         if not await self._reduce(holding, part, price, DealReason.CLIENT, datetime.now(UTC)):
             return checks.refused(10036, "The position is closed.")
         return TradeResult(ResultStatus.FILLED, checks.DONE, ticket, price, part, None)
+
+    async def modify(self, ref: AccountRef, ticket: int, stop_loss: Decimal | None,
+                     take_profit: Decimal | None) -> TradeResult:
+        raise GatewayError("unsupported", "The paper broker cannot do this yet.")
+
+    async def cancel(self, ref: AccountRef, ticket: int) -> TradeResult:
+        raise GatewayError("unsupported", "The paper broker cannot do this yet.")
+
+    async def deals(self, ref: AccountRef, since: datetime) -> Sequence[Deal]:
+        async with self._database.reading() as session:
+            return await book.deals_of(session, ref.login, since, SERVER)
 
     async def deals_since(self, deal_id: int, limit: int) -> Sequence[Deal]:
         async with self._database.reading() as session:
@@ -255,8 +276,8 @@ class PaperGateway:
     async def _can_afford(self, session: AsyncSession, login: str, currency: str, wanted: Holding) -> bool:
         owner, held = await book.account(session, login), await book.holdings(session, login)
         assert owner is not None
-        floating = sum((self._floating(h, currency) or maths.ZERO for h in held), maths.ZERO)
-        return bool(owner["balance"] + floating >= self._margin([*held, wanted], currency))
+        floating = sum((self._pricing.floating(h, currency) for h in held), maths.ZERO)
+        return bool(owner["balance"] + floating >= self._pricing.margin([*held, wanted], currency))
 
     def _remember(self, holding: Holding | None) -> None:
         if holding is not None:
@@ -289,7 +310,7 @@ class PaperGateway:
             async with self._writing() as session:
                 owner = await book.account(session, holding.login)
                 assert owner is not None
-                gained = self._profit(holding.symbol, holding.side, volume, holding.entry_price, price,
+                gained = self._pricing.profit(holding.symbol, holding.side, volume, holding.entry_price, price,
                                       owner["currency"])
                 left = await book.reduce_position(session, holding, volume, price,
                                                   maths.money(gained or maths.ZERO), reason, now)
@@ -346,9 +367,9 @@ class PaperGateway:
                 await asyncio.sleep(0)
 
     async def _stop_out_one(self, owner: RowMapping, mine: list[Holding], now: datetime) -> None:
-        worth = {h.ticket: self._floating(h, owner["currency"]) or maths.ZERO for h in mine}
+        worth = {h.ticket: self._pricing.floating(h, owner["currency"]) for h in mine}
         equity = owner["balance"] + sum(worth.values(), maths.ZERO)
-        level = maths.margin_level(equity, self._margin(mine, owner["currency"]))
+        level = maths.margin_level(equity, self._pricing.margin(mine, owner["currency"]))
         if level is None or level > STOP_OUT_LEVEL:
             return
         worst = min(mine, key=lambda h: worth[h.ticket])
@@ -361,41 +382,3 @@ class PaperGateway:
         async with self._writing() as session:
             await session.execute(delete(tables.quotes))
             await session.execute(insert(tables.quotes), rows)
-
-    def _profit(self, symbol: str, side: Side, volume: Decimal, open_price: Decimal, close_price: Decimal,
-                currency: str) -> Decimal | None:
-        spec = self._quotes.spec(symbol)
-        if spec is None:
-            return None
-        raw = maths.profit(spec.calc_mode, side, volume, open_price, close_price, spec.contract_size)
-        return maths.to_deposit(raw, spec.currency_profit, currency, base=spec.currency_base,
-                                quote=spec.currency_profit, close_price=close_price, rate=self._quotes.rate)
-
-    def _floating(self, holding: Holding, currency: str) -> Decimal | None:
-        tick = self._quotes.tick(holding.symbol)
-        if tick is None:
-            return None
-        return self._profit(holding.symbol, holding.side, holding.volume, holding.entry_price,
-                            checks.exit_quote(holding.side, tick), currency)
-
-    def _margin(self, held: Sequence[Holding], currency: str) -> Decimal:
-        total = maths.ZERO
-        for holding in held:
-            spec = self._quotes.spec(holding.symbol)
-            if spec is None:
-                continue
-            needed = maths.margin(spec.calc_mode, holding.volume, holding.entry_price, spec.contract_size,
-                                  self._leverage)
-            total += needed * (self._quotes.rate(spec.currency_margin, currency) or Decimal(1))
-        return total
-
-    def _position(self, holding: Holding, currency: str) -> Position:
-        tick, spec = self._quotes.tick(holding.symbol), self._quotes.spec(holding.symbol)
-        price = checks.exit_quote(holding.side, tick) if tick else holding.entry_price
-        point = spec.point if spec else Decimal(1)
-        return Position(
-            holding.ticket, holding.symbol, holding.side, holding.volume, holding.entry_price, price,
-            holding.stop_loss, holding.targets[0][0] if holding.targets else None,
-            maths.money(self._floating(holding, currency) or maths.ZERO),
-            maths.points(holding.side, holding.entry_price, price, point), maths.ZERO, holding.magic,
-            holding.opened_at)

@@ -61,6 +61,10 @@ class QuoteFeed:
         listing = self._listings.get(symbol)
         return listing.spec if listing else None
 
+    def specs(self) -> list[SymbolSpec]:
+        """Of every symbol that has a price."""
+        return [self._listings[name].spec for name in self._ticks]
+
     def set_price(self, symbol: str, bid: Decimal, ask: Decimal) -> Tick:
         """Move the market there; it wanders on from there. ValueError for an impossible quote."""
         if symbol not in self._ticks:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
@@ -38,8 +39,8 @@ class TroubledLine(PaperGateway):
     async def positions(self, ref: AccountRef) -> Sequence[Position]:
         return await self._call("positions", super().positions(ref))
 
-    async def find(self, ref: AccountRef, magic: int) -> TradeResult | None:
-        return await self._call("find", super().find(ref, magic))
+    async def find(self, ref: AccountRef, magic: int, since: datetime | None = None) -> TradeResult | None:
+        return await self._call("find", super().find(ref, magic, since))
 
     async def send(self, ref: AccountRef, request: OrderRequest) -> TradeResult:
         if self.on_send is not None:
