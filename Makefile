@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench kills migrate lock browser screenshots clean
+.PHONY: run test lint types suite bench kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -35,6 +35,13 @@ migrate: .venv/.ready
 
 browser:
 	@sh scripts/install-browser
+
+# The real MetaTrader5 wheel in Windows' Python, for the tests that are marked `wine`.
+wine: .venv/.ready-dev
+	@sh scripts/install-wine
+
+wheel-vectors: wine
+	$(PY) -m scripts.real_wheel.record
 
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
