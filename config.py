@@ -6,24 +6,29 @@
 import base64
 import binascii
 import re
+import ssl
 import tomllib
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable, Container, Mapping
 from os import environ as process_environ
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from facts import Facts, Section
 
 TIERS = ("free", "premium", "vip", "enterprise")
 TELEGRAM_API = "https://api.telegram.org"
 SECRETS = {"BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "MASTER_KEY", "MASTER_KEY_PREVIOUS", "METRICS_TOKEN",
            "DATABASE_URL", "REDIS_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"}
 VARIABLES = SECRETS | {"STRIPE_API_BASE", "TELEGRAM_API_BASE", "TELEGRAM_MODE", "PUBLIC_URL", "ADMIN_IDS", "CONFIG",
-                       "HOST", "PORT", "DATA", "LOG_LEVEL"}
+                       "HOST", "PORT", "DATA", "LOG_LEVEL", "TERMINAL_TLS_CA", "TERMINAL_TLS_CERT", "TERMINAL_TLS_KEY"}
+# What Windows programs cannot do without; nothing else of the environment reaches a terminal.
+_WINDOWS = "SYSTEMROOT SYSTEMDRIVE WINDIR TEMP TMP APPDATA LOCALAPPDATA USERPROFILE PROGRAMDATA PROGRAMFILES COMSPEC"
+_TLS = ("TERMINAL_TLS_CA", "TERMINAL_TLS_CERT", "TERMINAL_TLS_KEY")
 _BOT_TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{30,64}")
 _STRIPE_KEY = re.compile(r"[sr]k_(test|live)_[A-Za-z0-9_]{8,255}")
 _STRIPE_WEBHOOK = re.compile(r"whsec_[A-Za-z0-9_+/=-]{8,255}")
@@ -36,159 +41,6 @@ class ConfigurationError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tier(Section):
-    usd_per_month: Decimal = Field(ge=0)
-    stars_per_month: int = Field(ge=0, le=10_000)
-    accounts: int = Field(ge=0)
-    devices: int = Field(ge=0)
-    live: bool
-    copy_trading: bool
-    card_delay_seconds: int = Field(ge=0, le=86_400)
-
-
-class Auth(Section):
-    init_data_max_age_seconds: int = Field(gt=0, le=86_400)
-    init_data_max_future_seconds: int = Field(ge=0, le=300)
-    access_token_seconds: int = Field(ge=60, le=3_600)
-    refresh_token_idle_days: int = Field(ge=1, le=90)
-
-
-class Signals(Section):
-    auto_follow: bool
-    expires_in_seconds: int = Field(ge=30, le=86_400)
-    fan_out_chunk: int = Field(ge=1, le=10_000)
-
-
-class Approvals(Section):
-    card_settle_seconds: float = Field(ge=0, le=30)
-    poll_seconds: int = Field(ge=1, le=60)
-
-
-class Accounts(Section):
-    open_paper_on_start: bool
-    paper_deposit: Decimal = Field(gt=0)
-    paper_currency: str = Field(pattern=r"^[A-Z]{3}$")
-    default_risk_percent: Decimal = Field(gt=0, le=100)
-    volume_without_stop: Decimal = Field(gt=0)
-
-
-class Orders(Section):
-    max_adverse_drift: Decimal = Field(gt=0)
-    execute_within_seconds: int = Field(ge=1, le=3_600)
-    workers: int = Field(ge=1, le=64)
-
-
-class Positions(Section):
-    cache_seconds: int = Field(ge=1, le=300)
-    force_refresh_seconds: int = Field(ge=1, le=60)
-    warm_minutes: int = Field(ge=0, le=1_440)
-    sync_seconds: int = Field(ge=1, le=300)
-    idle_sync_seconds: int = Field(ge=10, le=86_400)
-
-
-class Terminal(Section):
-    folder: str
-    host: str = Field(pattern=r"^$|^[A-Za-z0-9.:\[\]_-]+:[0-9]{1,5}$")
-    start_seconds: float = Field(ge=1, le=300)
-    call_seconds: float = Field(ge=0.1, le=60)
-    send_seconds: float = Field(ge=0.1, le=120)
-    queue: int = Field(ge=1, le=1_000)
-    start_every_seconds: float = Field(ge=0, le=60)
-    recycle_hours: float = Field(gt=0, le=720)
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "Terminal":
-        if self.folder and self.host:
-            raise ValueError("terminals stand either here (folder) or at a host, not both")
-        return self
-
-
-class Notifier(Section):
-    workers: int = Field(ge=1, le=64)
-    rate_per_second: float = Field(gt=0, le=1_000)
-    max_rate_per_second: float = Field(gt=0, le=1_000)
-    chat_interval_seconds: float = Field(ge=0, le=10)
-    lease_seconds: int = Field(ge=5, le=600)
-    max_attempts: int = Field(ge=1, le=50)
-
-
-class Inbox(Section):
-    workers: int = Field(ge=1, le=128)
-    max_attempts: int = Field(ge=1, le=50)
-    lease_seconds: int = Field(ge=5, le=600)
-    keep_days: int = Field(ge=2, le=365)
-
-
-class Limits(Section):
-    auth: int = Field(ge=0)
-    reads: int = Field(ge=0)
-    decisions: int = Field(ge=0)
-    money: int = Field(ge=0)
-    signed: int = Field(ge=0)
-    unknown: int = Field(ge=0)
-
-
-class Server(Section):
-    trusted_proxies: tuple[str, ...]
-    shutdown_seconds: int = Field(ge=1, le=7)
-
-
-class Paper(Section):
-    step_seconds: float = Field(gt=0, le=60)
-    leverage: int = Field(ge=1, le=2_000)
-    seed: int
-    anchors: dict[str, Annotated[Decimal, Field(gt=0)]]
-
-
-Provider = Literal["stripe", "telegram"]
-
-
-class Providers(Section):
-    """What is offered where, the first one first."""
-
-    app: tuple[Provider, ...]
-    chat: tuple[Provider, ...]
-
-    @model_validator(mode="after")
-    def _named_once(self) -> "Providers":
-        if any(len(set(named)) != len(named) for named in (self.app, self.chat)):
-            raise ValueError("a provider is named twice")
-        if "stripe" in self.chat:
-            raise ValueError("the chat sells for Stars only; cards are offered in the app")
-        return self
-
-
-class Billing(Section):
-    trial_days: int = Field(ge=0, le=90)
-    grace_days: int = Field(ge=0, le=60)
-    renewal_lag_hours: int = Field(ge=0, le=168)
-    support: str = Field(min_length=1, max_length=200)
-    providers: Providers
-
-
-class Facts(Section):
-    """config.toml, with the file named by CONFIG laid over it."""
-
-    tiers: dict[Literal["free", "premium", "vip", "enterprise"], Tier]
-    auth: Auth
-    signals: Signals
-    approvals: Approvals
-    accounts: Accounts
-    orders: Orders
-    positions: Positions
-    terminal: Terminal
-    notifier: Notifier
-    inbox: Inbox
-    limits: Limits
-    server: Server
-    paper: Paper
-    billing: Billing
 
 
 class Settings(Section):
@@ -213,6 +65,9 @@ class Settings(Section):
     stripe_secret_key: SecretStr | None
     stripe_webhook_secrets: tuple[SecretStr, ...]
     stripe_api_base: str | None
+    terminal_tls_ca: Path | None
+    terminal_tls_cert: Path | None
+    terminal_tls_key: Path | None
 
 
 def load(environ: Mapping[str, str] | None = None, overlay: Mapping[str, Any] | None = None) -> Settings:
@@ -221,6 +76,8 @@ def load(environ: Mapping[str, str] | None = None, overlay: Mapping[str, Any] | 
     values = _read_environment(process_environ if environ is None else environ, faults)
     facts = _read_facts(values.get("CONFIG"), overlay or {}, faults)
     checked = _read_places(values, faults)
+    if facts is not None and facts.terminal.host:
+        faults.extend(missing_tls(values))
     if faults or facts is None:
         raise ConfigurationError(faults)
     return Settings(facts=facts, **checked)
@@ -290,6 +147,7 @@ def _read_places(values: Mapping[str, str], faults: list[str]) -> dict[str, Any]
         **_read_telegram(values, faults),
         **_read_keys(values, faults),
         **_read_stripe(values, faults),
+        **_read_tls(values, faults),
         "public_url": _url(values, "PUBLIC_URL", f"http://127.0.0.1:{port}", faults),
         "database_url": SecretStr(_database_url(values, data, faults)),
         "redis_url": _redis_url(values, faults),
@@ -353,6 +211,43 @@ def _read_keys(values: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     if token and len(token) < 16:
         faults.append("METRICS_TOKEN: at least 16 characters")
     return keys | {"metrics_token": SecretStr(token) if token else None}
+
+
+def _read_tls(values: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    """Who the desk and its terminal host are to each other: an authority, a certificate of it, and its key."""
+    ca, certificate, key = (Path(values[name]) if name in values else None for name in _TLS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is not None:
+        _try("TERMINAL_TLS_CA", "no certificate of an authority", lambda: context.load_verify_locations(ca), faults)
+    before = len(faults)
+    for name, path in (("TERMINAL_TLS_CERT", certificate), ("TERMINAL_TLS_KEY", key)):
+        if path is not None:
+            _try(name, "cannot be read", path.read_bytes, faults)
+    if certificate is not None and key is not None and len(faults) == before:
+        # An encrypted key would be asked for at a keyboard; the empty answer makes it a fault.
+        _try("TERMINAL_TLS_KEY", "not the key of the certificate TERMINAL_TLS_CERT",
+             lambda: context.load_cert_chain(certificate, key, password=""), faults)
+    return {"terminal_tls_ca": ca, "terminal_tls_cert": certificate, "terminal_tls_key": key}
+
+
+def _try(name: str, what: str, attempt: Callable[[], object], faults: list[str]) -> None:
+    try:
+        attempt()
+    except ssl.SSLError:
+        faults.append(f"{name}: {what}")
+    except (OSError, ValueError) as error:
+        faults.append(f"{name}: cannot be read ({type(error).__name__})")
+
+
+def missing_tls(given: Container[str]) -> list[str]:
+    """What a desk with a terminal host, and the host itself, cannot do without."""
+    return [f"{name}: needed between a desk and its terminal host" for name in _TLS if name not in given]
+
+
+def worker_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """All that a terminal and its worker are told of this process's environment."""
+    given = process_environ if environ is None else environ
+    return {name: given[name] for name in _WINDOWS.split() if name in given}
 
 
 def _url(values: Mapping[str, str], name: str, default: str, faults: list[str]) -> str:

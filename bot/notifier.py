@@ -19,7 +19,7 @@ from bot.keyboards import Links
 from bot.messages import Message
 from bot.pacing import Pace
 from bot.session import PATIENCE_SECONDS
-from config import Notifier as Rules
+from facts import Notifier as Rules
 from models.message import OutboxKind, OutboxState
 from runtime.supervision import finish
 from services import approvals, outbox, users

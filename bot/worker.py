@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bot.clock import now
 from bot.replies import Replies
-from config import Inbox
+from facts import Inbox
 from models.message import InboxState
 from runtime.supervision import finish
 from services import inbox, outbox, updates

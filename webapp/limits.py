@@ -17,7 +17,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from config import Limits as LimitSettings
+from facts import Limits as LimitSettings
 from runtime.metrics import Metrics
 from services.errors import RateLimited, TryLater
 

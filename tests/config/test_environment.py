@@ -2,20 +2,25 @@
 
 import base64
 import os
+import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
 import config
 from config import ConfigurationError
+from tests.certificates import Authority
 from tests.config.conftest import Write
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw_"
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.urlsafe_b64encode(bytes(range(200, 232))).decode()
+AUTHORITY = Authority(Path(tempfile.mkdtemp()))
+PAPERS = AUTHORITY.papers("desk")
 # Every variable with a good value, and where it must arrive.
 GOOD = {
     "BOT_TOKEN": (TOKEN, "bot_token", TOKEN),
@@ -37,6 +42,9 @@ GOOD = {
     "STRIPE_WEBHOOK_SECRET": ("whsec_current123, whsec_previous12", "stripe_webhook_secrets",
                               ("whsec_current123", "whsec_previous12")),
     "STRIPE_API_BASE": ("http://127.0.0.1:9/", "stripe_api_base", "http://127.0.0.1:9"),
+    "TERMINAL_TLS_CA": (str(PAPERS.ca), "terminal_tls_ca", PAPERS.ca),
+    "TERMINAL_TLS_CERT": (str(PAPERS.certificate), "terminal_tls_cert", PAPERS.certificate),
+    "TERMINAL_TLS_KEY": (str(PAPERS.key), "terminal_tls_key", PAPERS.key),
 }
 # One bad value for each, which must be named and must not be repeated.
 BAD = {
@@ -46,6 +54,8 @@ BAD = {
     "MASTER_KEY_PREVIOUS": "canary-9", "ADMIN_IDS": "1,canary-10", "PORT": "canary-11", "LOG_LEVEL": "canary-12",
     "METRICS_TOKEN": "canary-13", "STRIPE_SECRET_KEY": "pk_live_canary-14",
     "STRIPE_WEBHOOK_SECRET": "whsec_goodenough,canary-15", "STRIPE_API_BASE": "ftp://canary-16",
+    "TERMINAL_TLS_CA": "/nowhere/canary-17", "TERMINAL_TLS_CERT": "/nowhere/canary-18",
+    "TERMINAL_TLS_KEY": "/nowhere/canary-19",
 }
 
 
@@ -195,3 +205,36 @@ def test_a_list_of_secrets_that_names_none_is_a_fault() -> None:
         config.load({"STRIPE_SECRET_KEY": "sk_test_0123456789", "STRIPE_WEBHOOK_SECRET": " , "})
     assert any("STRIPE_WEBHOOK_SECRET" in fault for fault in caught.value.faults)
     assert config.load({"STRIPE_SECRET_KEY": "sk_test_0123456789"}).stripe_webhook_secrets == ()
+
+
+TLS = {name: GOOD[name][0] for name in GOOD if name.startswith("TERMINAL_TLS")}
+
+
+def test_a_terminal_host_is_reached_with_a_certificate_or_not_at_all(write: Write) -> None:
+    overlay = write("host.toml", '[terminal]\nhost = "terminals.example:7441"\n')
+    assert [fault.split(":")[0] for fault in faults_of({"CONFIG": overlay})] == list(TLS)
+    assert config.load({"CONFIG": overlay, **TLS}).facts.terminal.host == "terminals.example:7441"
+
+
+def test_certificates_that_are_none(write: Write, tmp_path: Path) -> None:
+    text, stranger = write("text", "no certificate"), AUTHORITY.papers("desk", "stranger")
+    (fault,) = faults_of({**TLS, "TERMINAL_TLS_CA": text})
+    assert fault == "TERMINAL_TLS_CA: no certificate of an authority"
+    for wrong in ({"TERMINAL_TLS_KEY": str(stranger.key)}, {"TERMINAL_TLS_KEY": text}, {"TERMINAL_TLS_CERT": text}):
+        (fault,) = faults_of({**TLS, **wrong})
+        assert fault == "TERMINAL_TLS_KEY: not the key of the certificate TERMINAL_TLS_CERT"
+    (fault,) = faults_of({**TLS, "TERMINAL_TLS_KEY": str(tmp_path)})
+    assert fault == "TERMINAL_TLS_KEY: cannot be read (IsADirectoryError)"
+
+
+def test_an_encrypted_key_is_a_fault_and_not_a_question(write: Write) -> None:
+    key = serialization.load_pem_private_key(PAPERS.key.read_bytes(), None)
+    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                               serialization.BestAvailableEncryption(b"pass"))
+    (fault,) = faults_of({**TLS, "TERMINAL_TLS_KEY": write("locked", locked.decode())})
+    assert fault.startswith("TERMINAL_TLS_KEY: not the key")
+
+
+def test_a_worker_is_told_of_the_environment_what_windows_needs_and_no_more() -> None:
+    given = {"SYSTEMROOT": "C:\\Windows", "BOT_TOKEN": TOKEN, "PATH": "/bin", "MASTER_KEY": KEY}
+    assert config.worker_environment(given) == {"SYSTEMROOT": "C:\\Windows"}

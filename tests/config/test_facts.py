@@ -12,13 +12,14 @@ import pytest
 from pydantic import BaseModel
 
 import config
-from config import ConfigurationError, Facts, Section, Settings
+from config import ConfigurationError, Settings
+from facts import Facts, Section
 from tests.config.conftest import Write
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = tomllib.loads((ROOT / "config.toml").read_text(encoding="utf-8"))
-PRODUCT = ("app.py", "cashdesk.py", "commands.py", "sandboxed.py", "bot", "webapp", "services", "sandbox", "terminal",
-           "runtime")
+PRODUCT = ("app.py", "cashdesk.py", "commands.py", "sandboxed.py", "terminals.py", "bot", "webapp", "services",
+           "sandbox", "terminal", "runtime")
 # Published in the plans and the limits of the contract; a change of these is a change of the product.
 TIERS = {
     "free": ("0", 1, 1, False, False, 900), "premium": ("29.99", 1, 1, True, False, 0),

@@ -1,0 +1,1 @@
+"""Builds what reaches the trading terminals: the desk's side of it, and a host that terminals stand on."""
