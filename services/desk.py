@@ -25,6 +25,8 @@ class Wakes:
     outbox: Wake = field(default_factory=Wake)
     fan_out: Wake = field(default_factory=Wake)
     orders: Wake = field(default_factory=Wake)
+    acts: Wake = field(default_factory=Wake)
+    syncs: Wake = field(default_factory=Wake)
     payments: Wake = field(default_factory=Wake)
 
 
