@@ -13,7 +13,9 @@ from webapp.schemas import (
     Approve,
     Body,
     ChangeAccount,
+    ChangeLevels,
     ChangePlan,
+    ClosePosition,
     Empty,
     Logout,
     Order,
@@ -67,6 +69,13 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
                                           "unauthenticated not_found invalid_request unavailable"),
     ("GET", "/positions"): ("Positions of the primary account", BEARER, None, {200: "Portfolio"},
                             "unauthenticated no_account invalid_request unavailable"),
+}
+_ACT = "unauthenticated not_found invalid_request position_closed position_busy order_refused unavailable"
+OPERATIONS |= {
+    ("POST", "/accounts/{id}/positions/{ticket}/close"): ("Close a position or a part of it", BEARER, ClosePosition,
+                                                          {200: "PositionAct"}, _ACT),
+    ("PATCH", "/accounts/{id}/positions/{ticket}"): ("Move the stop or the target", BEARER, ChangeLevels,
+                                                     {200: "PositionAct"}, _ACT),
 }
 _MONEY = ("unauthenticated idempotency_key_required idempotency_key_reused in_progress outcome_unknown "
           "payment_refused billing_unavailable unavailable")

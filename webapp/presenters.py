@@ -8,6 +8,7 @@ from models.account import Account
 from models.billing import Operation, Subscription
 from models.message import InboxItem
 from models.order import Order
+from models.position import PositionAct
 from models.user import User
 from services import positions, terms
 from services.approvals import ApprovalView
@@ -99,6 +100,16 @@ def _position(of: Position, balance: Decimal) -> dict[str, Any]:
         "entry_price": of.entry_price, "current_price": of.current_price, "stop_loss": of.stop_loss,
         "take_profit": of.take_profit, "profit": of.profit, "profit_points": of.profit_points,
         "profit_percent": positions.percent(of.profit, balance), "swap": of.swap, "opened_at": of.opened_at,
+    }
+
+
+def act(row: PositionAct) -> dict[str, Any]:
+    """What was asked of a position, and what has become of it so far."""
+    return {
+        "id": str(row.id), "account_id": str(row.account_id), "ticket": row.ticket, "kind": row.kind,
+        "status": row.status, "volume": row.volume, "stop_loss": row.stop_loss, "take_profit": row.take_profit,
+        "price": row.price, "retcode": row.retcode, "reason": row.reason, "error": row.error,
+        "created_at": row.created_at, "updated_at": row.updated_at,
     }
 
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from models.signal import SignalStatus
 from services.billing import KINDS
 from webapp import health, openapi, pages, stripe_webhook, telegram_webhook
-from webapp.api import accounts, approvals, auth, billing, positions, previews, providers, receipts, signals
+from webapp.api import accounts, acts, approvals, auth, billing, positions, previews, providers, receipts, signals
 from webapp.api.signals import guarded
 from webapp.idempotent import once
 
@@ -42,6 +42,8 @@ def api() -> list[web.RouteDef]:
         web.get(f"{API}/accounts/{{id}}", accounts.show),
         web.patch(f"{API}/accounts/{{id}}", accounts.change),
         web.get(f"{API}/accounts/{{id}}/positions", positions.of_account),
+        web.post(f"{API}/accounts/{{id}}/positions/{{ticket}}/close", acts.close),
+        web.patch(f"{API}/accounts/{{id}}/positions/{{ticket}}", acts.modify),
         web.get(f"{API}/positions", positions.of_primary),
         web.get(f"{API}/billing/plans", billing.plans),
         web.get(f"{API}/billing/subscription", billing.subscription),

@@ -118,6 +118,19 @@ class Reject(Body):
     reason: Note | None = None
 
 
+class ClosePosition(Body):
+    volume: Price | None = None
+
+
+class ChangeLevels(Body):
+    """Absent levels stay, null takes one away."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    stop_loss: Price | None = None
+    take_profit: Price | None = None
+
+
 class FixedSizing(Body):
     mode: Literal["fixed"]
     volume: Price

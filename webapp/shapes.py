@@ -100,6 +100,10 @@ SHAPES: dict[str, Schema] = {
     # ``url`` is where to pay, for a plan that has to be bought anew.
     "Changed": maybe(of(tier=TEXT, takes_effect=one_of("now", "period_end", "when_paid")), url=TEXT),
     "Cancelled": of(cancel_at_period_end=YES_NO),
+    "PositionAct": of(id=TEXT, account_id=TEXT, ticket=WHOLE, kind=one_of("close", "modify"),
+                      status=one_of("queued", "sent", "done", "refused", "unknown"), volume=MAYBE_DECIMAL,
+                      stop_loss=MAYBE_DECIMAL, take_profit=MAYBE_DECIMAL, price=MAYBE_DECIMAL, retcode=MAYBE_WHOLE,
+                      reason=MAYBE, error=MAYBE, created_at=INSTANT, updated_at=INSTANT),
     "Portfolio": of(account_id=TEXT, currency=TEXT, **FIGURES, max_drawdown_percent=DECIMAL,
                     open_positions_count=WHOLE, total_profit=DECIMAL, total_profit_percent=DECIMAL,
                     positions={"type": "array", "items": ref("Position")}),
