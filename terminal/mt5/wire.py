@@ -30,7 +30,8 @@ def revive(kind: type[T], value: Any) -> T:
     """The dataclass ``kind`` from what ``plain`` made of it; ValueError when that is not what this is."""
     if not isinstance(value, dict):
         raise ValueError(f"not a {kind.__name__}")
-    hints = _hints(kind)
+    described: Any = kind
+    hints = _hints(described)
     try:
         return kind(**{name: _revived(hints[name], item) for name, item in value.items()})
     except (KeyError, TypeError, InvalidOperation) as error:
