@@ -40,11 +40,13 @@ from services import approvals, background, canary, execution, recovery, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
 from services.positions import Reader
+from services.reports import Reports
 from services.sizing import SizingRules
 from services.vault import Vault
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import Gateway
+from terminal.pushed import PushedGateway
 from webapp import application
 
 log = structlog.get_logger(__name__)
@@ -189,7 +191,8 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
             supervisor: Supervisor, metrics: Metrics, *, replica: str | None = None) -> Desk:
     """The desk from its parts."""
     facts, catalogue, seconds = settings.facts, commands.catalogue(settings), timedelta(seconds=1)
-    gateways: dict[str, Gateway] = {gateway.route: gateway}
+    pushed = PushedGateway(Reports(database, redis))
+    gateways: dict[str, Gateway] = {gateway.route: gateway, pushed.route: pushed}
     sizing = SizingRules(facts.accounts.default_risk_percent, facts.accounts.volume_without_stop)
     return Desk(
         database=database, redis=redis, vault=vault,

@@ -99,6 +99,7 @@ class Limits(Section):
     reads: int = Field(ge=0)
     decisions: int = Field(ge=0)
     money: int = Field(ge=0)
+    links: int = Field(ge=0)
     signed: int = Field(ge=0)
     unknown: int = Field(ge=0)
 

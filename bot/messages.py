@@ -79,6 +79,9 @@ def _text(payload: dict[str, Any]) -> Message | None:
     template = payload.get("template")
     if template == "deal":
         return Message(deal(payload), None)
+    if template == "link_broken":
+        return Message(texts.LINK_BROKEN.format(account=escape(payload["account"]),
+                                                why=texts.reason(payload["reason"])), None)
     if template in texts.MONEY:
         url = payload.get("url")
         return Message(texts.MONEY[template], keyboards.link(texts.OPEN_INVOICE, url) if url else None)

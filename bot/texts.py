@@ -141,6 +141,9 @@ APPROVED_BEFORE, REJECTED_BEFORE = "You have approved this already.", "You have 
 
 OPEN_APP, APPROVE, REJECT, SEE_PLANS = "Open app", "Approve", "Reject", "See the plans"
 
+LINK_BROKEN = (
+    "⚠️ <b>{account}</b> is no longer connected: {why}.\nNothing is traded on it until you link it again in the app."
+)
 OPEN_INVOICE = "Open invoice"
 # What is said when money has moved, or has to.
 MONEY = {

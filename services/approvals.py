@@ -78,7 +78,7 @@ async def approve(session: AsyncSession, rules: Rules, user_id: int, approval_id
     decided = await _decide(session, user_id, approval_id, ApprovalStatus.APPROVED, None, door, now, matches)
     if not decided:
         return await _explain(session, user_id, approval_id, ApprovalStatus.APPROVED, now), False
-    account = await accounts.primary(session, user_id)
+    account = await accounts.primary_to_trade(session, user_id)
     tier = await tier_of(session, rules.catalogue, user_id, now)
     if account.route != "paper" and not tier.live:
         raise TierTooLow(rules.catalogue.first_live.name)

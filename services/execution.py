@@ -92,7 +92,8 @@ class Executor:
     async def take(self, now: datetime, limit: int) -> list[Lease]:
         """Lease orders that are due."""
         async with self._database.writing() as session:
-            return await orders.lease(session, list(self._gateways), self._owner, now, LEASE, limit)
+            routes = [route for route, gateway in self._gateways.items() if gateway.executes]
+            return await orders.lease(session, routes, self._owner, now, LEASE, limit)
 
     async def execute(self, lease: Lease, now: datetime) -> None:
         """Bring one leased order as far as it can be brought now."""

@@ -153,6 +153,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What the device at a terminal said last: the account with its positions, and when we heard it."""
+
+    account: AccountSnapshot
+    positions: tuple[Position, ...]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PendingOrder:
     """A limit or stop order that waits for its price."""
 

@@ -1,0 +1,198 @@
+"""What devices report of their accounts: the latest in Redis, and in the database what must not be lost.
+
+A device reports every few seconds. Only what has changed is written, and otherwise one sign of life now and then.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.account import Account, AccountStatus, Route
+from models.database import Database
+from models.device import Device, DeviceSnapshot
+from services.desk import Desk
+from services.devices import DeviceKey
+from services.upsert import insert
+from terminal.protocol import AccountRef, AccountSnapshot, Position, Report, Side
+
+log = structlog.get_logger(__name__)
+
+WRITE_EVERY = timedelta(seconds=30)
+KEEP = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A signed body that has been checked: the account's and the positions' own fields, decimals as strings."""
+
+    account: dict[str, Any]
+    positions: list[dict[str, Any]]
+    taken_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """The same for snapshots that differ in nothing but when they were taken."""
+        text = json.dumps([self.account, self.positions], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A snapshot as Redis has it, with when it came and when the database was last told."""
+
+    snapshot: Snapshot
+    received_at: datetime
+    written_at: datetime
+    digest: str
+
+
+async def take_snapshot(desk: Desk, key: DeviceKey, snapshot: Snapshot, now: datetime) -> None:
+    """Keep what a device reports. One that is no newer than the last is a repeat and changes nothing."""
+    known, digest = await _recall(desk.redis, key.key_id), snapshot.digest
+    if known is not None and snapshot.taken_at <= known.snapshot.taken_at:
+        return
+    has_changed = known is None or known.digest != digest
+    if known is None or has_changed or now - known.written_at >= WRITE_EVERY:
+        async with desk.database.writing() as session:
+            if not await _write(session, key.key_id, snapshot, now):
+                return
+        written_at = now
+    else:
+        written_at = known.written_at
+    await _remember(desk.redis, key.key_id, Kept(snapshot, now, written_at, digest))
+    if has_changed and key.account_id is not None:
+        await desk.positions.forget(key.account_id)
+
+
+async def _write(session: AsyncSession, device_id: str, snapshot: Snapshot, now: datetime) -> bool:
+    """False when the device was revoked meanwhile, or a newer snapshot is there already."""
+    seen = await session.scalar(update(Device).where(Device.id == device_id, Device.revoked_at.is_(None))
+                                .values(last_seen_at=now).returning(Device.id))
+    if seen is None:
+        return False
+    values = {"login": snapshot.account["login"], "server": snapshot.account["server"], "account": snapshot.account,
+              "positions": snapshot.positions, "taken_at": snapshot.taken_at, "received_at": now}
+    statement = insert(session, DeviceSnapshot).values(device_id=device_id, **values)
+    written = await session.scalar(statement.on_conflict_do_update(
+        index_elements=["device_id"], set_=values, where=DeviceSnapshot.taken_at < snapshot.taken_at)
+        .returning(DeviceSnapshot.device_id))
+    return written is not None
+
+
+async def reported(database: Database, redis: Redis, device_id: str) -> Report | None:
+    """The last report of a device."""
+    kept = await _recall(redis, device_id)
+    if kept is not None:
+        return _report(kept.snapshot.account, kept.snapshot.positions, kept.snapshot.taken_at, kept.received_at)
+    async with database.reading() as session:
+        row = await session.get(DeviceSnapshot, device_id)
+    return _report(row.account, row.positions, row.taken_at, row.received_at) if row is not None else None
+
+
+class Reports:
+    """The store behind the gateway of pushed accounts."""
+
+    def __init__(self, database: Database, redis: Redis) -> None:
+        self._database = database
+        self._redis = redis
+
+    async def latest(self, ref: AccountRef) -> Report | None:
+        """The report of the device that the linked account is bound to, as long as it is about that account.
+
+        Anybody's device may say that it stands at this account; only the one that is bound to it is heard.
+        """
+        async with self._database.reading() as session:
+            device_id = await session.scalar(
+                select(Account.device_id).join(Device, Device.id == Account.device_id).where(
+                    Account.route == Route.DEVICE, Account.login == ref.login, Account.server == ref.server,
+                    Account.status == AccountStatus.VERIFIED, Account.unlinked_at.is_(None),
+                    Device.user_id == Account.user_id, Device.revoked_at.is_(None)))
+        if device_id is None:
+            return None
+        report = await reported(self._database, self._redis, device_id)
+        if report is None or (report.account.login, report.account.server) != (ref.login, ref.server):
+            return None
+        return report
+
+
+def _key(device_id: str) -> str:
+    return f"device:report:v1:{device_id}"
+
+
+async def forget(redis: Redis, device_id: str) -> None:
+    """Drop the latest report of a device that is no longer one."""
+    try:
+        await redis.delete(_key(device_id))
+    except (RedisError, OSError):
+        log.warning("cache_unreachable")
+
+
+async def _recall(redis: Redis, device_id: str) -> Kept | None:
+    try:
+        raw = await redis.get(_key(device_id))
+    except (RedisError, OSError):
+        log.warning("cache_unreachable")
+        return None
+    if raw is None:
+        return None
+    value = json.loads(raw)
+    taken_at, received_at, written_at = (datetime.fromisoformat(text) for text in value["at"])
+    return Kept(Snapshot(value["account"], value["positions"], taken_at), received_at, written_at, value["digest"])
+
+
+async def _remember(redis: Redis, device_id: str, kept: Kept) -> None:
+    value = {"account": kept.snapshot.account, "positions": kept.snapshot.positions, "digest": kept.digest,
+             "at": [moment.isoformat() for moment in (kept.snapshot.taken_at, kept.received_at, kept.written_at)]}
+    try:
+        await redis.set(_key(device_id), json.dumps(value), ex=KEEP)
+    except (RedisError, OSError):
+        log.warning("cache_unreachable")
+
+
+def _report(account: dict[str, Any], positions: Sequence[dict[str, Any]], taken_at: datetime,
+              received_at: datetime) -> Report:
+    """A report from the fields of a signed snapshot, which have been checked when it came."""
+    margin, level = Decimal(account["margin"]), account["margin_level"]
+    return Report(
+        AccountSnapshot(
+            account["login"], account["server"], account["broker"], account["currency"], account["leverage"],
+            account["margin_mode"], Decimal(account["balance"]), Decimal(account["equity"]), margin,
+            Decimal(account["free_margin"]), Decimal(level) if level is not None and margin else None, taken_at,
+            Decimal(account["credit"]), account["can_trade"]),
+        tuple(_position(given) for given in positions), received_at)
+
+
+def _position(given: dict[str, Any]) -> Position:
+    side, entry, current = Side(given["side"]), Decimal(given["entry_price"]), Decimal(given["current_price"])
+    return Position(
+        given["ticket"], given["symbol"], side, Decimal(given["volume"]), entry, current,
+        _level(given["stop_loss"]), _level(given["take_profit"]), Decimal(given["profit"]),
+        _points(side, entry, current), Decimal(given["swap"]), given["magic"],
+        datetime.fromisoformat(given["opened_at"]))
+
+
+def _level(text: str | None) -> Decimal | None:
+    """Terminals write 0 where there is no level."""
+    return Decimal(text) or None if text is not None else None
+
+
+def _points(side: Side, entry: Decimal, current: Decimal) -> Decimal:
+    """How far the price has come, in units of the last digit that either price is written with."""
+    moved = current - entry if side == Side.BUY else entry - current
+    digits = max(_digits(entry), _digits(current))
+    return moved.scaleb(digits).quantize(Decimal(1))
+
+
+def _digits(price: Decimal) -> int:
+    exponent = price.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
