@@ -47,7 +47,7 @@ from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import Gateway
 from terminal.pushed import PushedGateway
-from webapp import application
+from webapp import application, presenters
 
 log = structlog.get_logger(__name__)
 
@@ -200,7 +200,8 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
                       timedelta(days=facts.auth.refresh_token_idle_days)),
         catalogue=catalogue, gateways=gateways, paper=gateway,
         positions=Reader(database, redis, gateways, cache=facts.positions.cache_seconds * seconds,
-                         force_after=facts.positions.force_refresh_seconds * seconds),
+                         force_after=facts.positions.force_refresh_seconds * seconds,
+                         written=presenters.written, start=supervisor.spawn),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),
         execution_rules=execution.Rules(sizing, facts.orders.max_adverse_drift),

@@ -1,213 +1,234 @@
-"""Live positions and the figures of an account, with a short cache and an honest age."""
+"""Live positions and the figures of an account, with a short cache and an honest age.
+
+Those who ask for one account at once share one reading, in this process and among replicas. A terminal that does not
+answer shows the last portfolio with its age; nobody waits for it longer than ``patience``. When nothing is known of
+an account any more (a desk just started, Redis empty, the terminal away) nothing is shown: its curve knows equity
+and balance, but an account without its positions would look as if it had none.
+"""
 
 import asyncio
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account
 from models.database import Database
-from models.order import EquityPeak
-from services import accounts
+from services import accounts, equity
+from services.equity import HUNDREDTH, Peak
 from services.errors import TryLater
-from services.upsert import insert
-from terminal.protocol import AccountSnapshot, Gateway, GatewayError, Position, Side
+from services.observations import Observations, Start
+from services.position_cache import PositionCache
+from services.snapshots import Kept, Portfolio
+from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position
+
+__all__ = ["Portfolio", "Reader", "percent"]
 
 log = structlog.get_logger(__name__)
 
-_HUNDREDTH = Decimal("0.01")
-KEEP = timedelta(hours=1)
 PATIENCE = timedelta(seconds=5)
+# A reading that takes longer than this will not end: the gateway's own deadlines are shorter.
+LONGEST_SECONDS = 120.0
+LOOK_SECONDS = 0.05
+MOST_SYMBOLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Portfolio:
-    """An account with its open positions as of one moment; ``digits`` by symbol is for writing prices."""
+class Reading:
+    """A reading under way, and when it began by the loop's clock."""
 
-    account_id: int
-    snapshot: AccountSnapshot
-    positions: tuple[Position, ...]
-    digits: dict[str, int]
-    drawdown_percent: Decimal
-    max_drawdown_percent: Decimal
-    stale: bool
-
-    @property
-    def total_profit(self) -> Decimal:
-        """Floating profit with swap, in the account's currency."""
-        return sum((p.profit + p.swap for p in self.positions), Decimal(0))
+    task: asyncio.Task[Portfolio]
+    began: float
 
 
 class Reader:
-    """Reads portfolios: fresh from the gateway, from the cache, or the last one known, marked stale."""
+    """Reads portfolios: fresh from the gateway, from the cache, or the last one known, marked stale.
+
+    ``written`` makes the answer of the API, which is kept ready-made.
+    """
 
     def __init__(self, database: Database, redis: Redis, gateways: Mapping[str, Gateway], *, cache: timedelta,
-                 force_after: timedelta, patience: timedelta = PATIENCE) -> None:
+                 force_after: timedelta, patience: timedelta = PATIENCE,
+                 written: Callable[[Portfolio], bytes] = lambda _: b"", start: Start | None = None) -> None:
         self._database = database
-        self._redis = redis
         self._gateways = gateways
-        self._cache = cache
-        self._force_after = force_after
-        self._patience = patience
-        self._under_way: dict[int, asyncio.Task[Portfolio]] = {}
+        self._span, self._force_after, self._patience = cache, force_after, patience
+        self._written = written
+        self._cache = PositionCache(redis)
+        self._seen = Observations(database, start)
+        self._under_way: dict[int, Reading] = {}
+        self._digits: dict[tuple[str, str], int] = {}
 
     async def live(self, account: Account, now: datetime, *, force: bool = False) -> Portfolio:
-        """The portfolio, at most ``cache`` old; with ``force`` at most ``force_after``."""
-        known = await self._recall(account.id)
-        wanted = self._force_after if force else self._cache
-        if known is not None and now - known.snapshot.taken_at < wanted:
-            return known
+        """The portfolio, at most ``cache`` old; with ``force`` at most ``force_after``. TryLater when there is none."""
+        known = await self._cache.recall(account.id)
+        if known is not None and not self._is_due(known, now, force):
+            return self._aged(known.portfolio, now)
         try:
-            return await self._refresh_once(account, now)
+            return self._aged(await self._refresh(account, now, known), now)
         except GatewayError as error:
             log.warning("positions_stale", account_id=account.id, code=error.code)
-            if known is None:
+            if known is not None:
+                return self._aged(known.portfolio, now)
+            last = await self._cache.last(account.id)
+            if last is None:
                 raise TryLater("The terminal does not answer.") from error
-            return replace(known, stale=now - known.snapshot.taken_at >= self._cache)
+            return replace(last, stale=True)
+
+    async def ready(self, account_id: int, now: datetime) -> bytes | None:
+        """The API's answer as it was written, while it is fresh; None when it must be made with ``live``."""
+        known = await self._cache.recall(account_id)
+        if known is None or not known.is_shared or now - known.taken_at >= self._span:
+            return None
+        return known.answer or None
 
     async def forget(self, account_id: int) -> None:
-        """Drop the cached portfolio: something has just changed it, maybe after a refresh under way had looked."""
+        """Something has just changed the account, maybe after a reading under way had looked."""
         self._under_way.pop(account_id, None)
-        try:
-            await self._redis.delete(_key(account_id))
-        except RedisError:
-            log.warning("cache_unreachable")
+        await self._cache.forget(account_id)
 
-    async def _refresh_once(self, account: Account, now: datetime) -> Portfolio:
-        """Join the refresh of this account that is under way, or start it; GatewayError when it takes too long."""
-        task = self._under_way.get(account.id)
-        if task is None:
-            task = asyncio.create_task(self._refresh(account, now))
-            self._under_way[account.id] = task
+    async def settled(self) -> None:
+        """Return when everything that was seen is on record."""
+        await self._seen.settled()
+
+    def hangs(self, account_id: int) -> bool:
+        """Whether a reading of this account is under way for longer than anybody waits."""
+        reading = self._under_way.get(account_id)
+        return reading is not None and self._left(reading) <= 0
+
+    def _is_due(self, known: Kept, now: datetime, force: bool) -> bool:
+        """A fresh one is due when forced, an old one always, but nobody asks a terminal twice in ``force_after``."""
+        if now - known.read_at < self._force_after:
+            return False
+        return force or not known.is_shared or now - known.taken_at >= self._span
+
+    def _aged(self, found: Portfolio, now: datetime) -> Portfolio:
+        is_old = now - found.snapshot.taken_at >= self._span
+        return found if found.stale == is_old else replace(found, stale=is_old)
+
+    def _left(self, reading: Reading) -> float:
+        return self._patience.total_seconds() - (asyncio.get_running_loop().time() - reading.began)
+
+    async def _refresh(self, account: Account, now: datetime, known: Kept | None) -> Portfolio:
+        """Join the reading of this account that is under way, or start it; GatewayError when it takes too long.
+
+        Who has something to show waits no longer than the first one did; who has not waits as long as anybody.
+        """
+        reading = self._under_way.get(account.id)
+        if reading is None:
+            task = asyncio.create_task(self._read_alone(account, now, known))
+            reading = Reading(task, asyncio.get_running_loop().time())
+            self._under_way[account.id] = reading
             task.add_done_callback(lambda done: self._ended(account.id, done))
-        try:
-            return await asyncio.wait_for(asyncio.shield(task), self._patience.total_seconds())
-        except TimeoutError as error:
-            raise GatewayError("terminal_hangs", "The terminal takes too long.", retryable=True) from error
+        wait = self._patience.total_seconds() if known is None else max(self._left(reading), 0.0)
+        done, _ = await asyncio.wait([reading.task], timeout=wait)
+        if not done:
+            raise GatewayError("terminal_hangs", "The terminal takes too long.", retryable=True)
+        return reading.task.result()
 
     def _ended(self, account_id: int, task: asyncio.Task[Portfolio]) -> None:
-        if self._under_way.get(account_id) is task:
+        reading = self._under_way.get(account_id)
+        if reading is not None and reading.task is task:
             del self._under_way[account_id]
         if not task.cancelled():
             task.exception()  # nobody may be waiting any more; who is has it too
 
-    async def _refresh(self, account: Account, now: datetime) -> Portfolio:
-        gateway, ref = self._gateways[account.route], accounts.ref(account)
-        snapshot = await gateway.account(ref)
-        positions = tuple(await gateway.positions(ref))
-        digits = {}
-        for symbol in {p.symbol for p in positions}:
-            spec = await gateway.symbol(ref, symbol)
-            digits[symbol] = spec.digits if spec else 5
-        peak, deepest = await self._drawdown(account.id, snapshot, now)
-        portfolio = Portfolio(account.id, snapshot, positions, digits, _fall(peak, snapshot.equity), deepest, False)
-        if self._under_way.get(account.id) is asyncio.current_task():
-            await self._remember(portfolio)
+    async def _read_alone(self, account: Account, now: datetime, known: Kept | None) -> Portfolio:
+        """Read the account unless another replica is at it; then its result is ours."""
+        claim = await self._cache.claim(account.id, self._patience)
+        if not claim.is_ours:
+            found = await self._of_another(account.id, known)
+            if found is not None:
+                return found
+            claim = await self._cache.claim(account.id, self._patience)
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                portfolio = await self._read(account, now)
+        except BaseException as error:
+            await self._cache.let_go(account.id)
+            if isinstance(error, TimeoutError):
+                raise GatewayError("terminal_hangs", "The terminal does not answer.", retryable=True) from error
+            if isinstance(error, GatewayError) and error.permanent:
+                self._seen.broken(account, error.code, now)
+            raise
+        reading = self._under_way.get(account.id)
+        if reading is not None and reading.task is asyncio.current_task():
+            await self._cache.keep(portfolio, self._written(portfolio), claim)
         return portfolio
 
-    async def _drawdown(self, account_id: int, snapshot: AccountSnapshot, now: datetime) -> tuple[Decimal, Decimal]:
-        """The highest equity on record and the deepest fall from a peak; written only when one of them moves."""
+    async def _of_another(self, account_id: int, known: Kept | None) -> Portfolio | None:
+        """What the replica finds that is reading the account; None when it gives up or takes too long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience.total_seconds()
+        while loop.time() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+            found = await self._cache.recall(account_id)
+            if found is not None and (known is None or found.read_at > known.read_at):
+                return found.portfolio
+            if not await self._cache.is_claimed(account_id):
+                return None
+        return None
+
+    async def _read(self, account: Account, now: datetime) -> Portfolio:
+        gateway, ref = self._gateways.get(account.route), accounts.ref(account)
+        if gateway is None:
+            raise GatewayError("terminal_missing", "There is no terminal for this account here.")
+        snapshot = _completed(await gateway.account(ref), now)
+        positions = tuple(await gateway.positions(ref))
+        digits = {symbol: await self._digits_of(gateway, ref, symbol, positions)
+                  for symbol in {p.symbol for p in positions}}
         async with self._database.reading() as session:
-            known = await _peak(session, account_id)
-        peak, deepest = _with(known, snapshot)
-        if known == (peak, deepest):
-            return peak, deepest
-        async with self._database.writing() as session:
-            peak, deepest = _with(await _peak(session, account_id), snapshot)
-            statement = insert(session, EquityPeak).values(
-                account_id=account_id, peak=peak, max_drawdown_percent=deepest, updated_at=now)
-            await session.execute(statement.on_conflict_do_update(
-                index_elements=["account_id"],
-                set_={"peak": peak, "max_drawdown_percent": deepest, "updated_at": now}))
-        return peak, deepest
+            past = await equity.past(session, account.id, now)
+        waiting = self._seen.peak_of(account.id)
+        recorded = past.peak.joined(waiting) if past.peak and waiting else past.peak or waiting
+        # An account first seen in the red has had its balance as equity.
+        peak = (recorded or Peak(snapshot.balance, Decimal("0.00"))).with_equity(snapshot.equity)
+        self._seen.seen(account, snapshot, peak if peak != recorded else None, now)
+        return Portfolio(
+            account.id, snapshot, positions, digits, equity.fall(peak.equity, snapshot.equity), peak.deepest,
+            now - snapshot.taken_at >= self._span, _change(snapshot, past.day_ago), _change(snapshot, past.week_ago),
+            now)
 
-    async def _recall(self, account_id: int) -> Portfolio | None:
+    async def _digits_of(self, gateway: Gateway, ref: AccountRef, symbol: str, positions: tuple[Position, ...]) -> int:
+        """The symbol's digits as its broker says, else as many as its prices are written with."""
+        known = self._digits.get((ref.server, symbol))
+        if known is not None:
+            return known
         try:
-            raw = await self._redis.get(_key(account_id))
-        except RedisError:
-            log.warning("cache_unreachable")
-            return None
-        return _decode(raw) if raw else None
-
-    async def _remember(self, portfolio: Portfolio) -> None:
-        try:
-            await self._redis.set(_key(portfolio.account_id), _encode(portfolio), ex=KEEP)
-        except RedisError:
-            log.warning("cache_unreachable")
-
-
-def _key(account_id: int) -> str:
-    return f"positions:v1:{account_id}"
+            spec = await gateway.symbol(ref, symbol)
+        except GatewayError:
+            spec = None
+        if spec is None:
+            return max(_places(price) for p in positions if p.symbol == symbol
+                       for price in (p.entry_price, p.current_price, p.stop_loss, p.take_profit) if price is not None)
+        if len(self._digits) >= MOST_SYMBOLS:
+            self._digits.clear()
+        self._digits[ref.server, symbol] = spec.digits
+        return spec.digits
 
 
-def _fall(peak: Decimal, equity: Decimal) -> Decimal:
-    if peak <= 0:
-        return Decimal("0.00")
-    return (max(peak - equity, Decimal(0)) / peak * 100).quantize(_HUNDREDTH, ROUND_HALF_UP)
+def _completed(snapshot: AccountSnapshot, now: datetime) -> AccountSnapshot:
+    """With the margin level where margin is in use; a clock that runs ahead makes nothing fresher than now."""
+    level = snapshot.margin_level
+    if snapshot.margin == 0:
+        level = None
+    elif level is None:
+        level = percent(snapshot.equity, snapshot.margin)
+    return replace(snapshot, margin_level=level, taken_at=min(snapshot.taken_at, now))
 
 
-def _with(known: tuple[Decimal, Decimal] | None, snapshot: AccountSnapshot) -> tuple[Decimal, Decimal]:
-    """Peak and deepest fall with this snapshot; an account first seen in the red has had its balance as equity."""
-    peak, deepest = known or (snapshot.balance, Decimal("0.00"))
-    peak = max(peak, snapshot.equity)
-    return peak, max(deepest, _fall(peak, snapshot.equity))
+def _change(snapshot: AccountSnapshot, before: Decimal | None) -> Decimal | None:
+    return None if before is None else snapshot.equity - before
 
 
-async def _peak(session: AsyncSession, account_id: int) -> tuple[Decimal, Decimal] | None:
-    row = (await session.execute(select(EquityPeak.peak, EquityPeak.max_drawdown_percent).where(
-        EquityPeak.account_id == account_id))).one_or_none()
-    return (row.peak, row.max_drawdown_percent) if row else None
-
-
-def _encode(portfolio: Portfolio) -> bytes:
-    def plain(value: Any) -> Any:
-        return value.isoformat() if isinstance(value, datetime) else str(value)
-
-    return json.dumps({
-        "account_id": portfolio.account_id, "digits": portfolio.digits,
-        "snapshot": {name: getattr(portfolio.snapshot, name) for name in AccountSnapshot.__slots__},
-        "positions": [{name: getattr(p, name) for name in Position.__slots__} for p in portfolio.positions],
-        "drawdown": [portfolio.drawdown_percent, portfolio.max_drawdown_percent],
-    }, default=plain).encode()
-
-
-def _decode(raw: bytes) -> Portfolio:
-    value = json.loads(raw)
-    drawdown, deepest = (Decimal(text) for text in value["drawdown"])
-    return Portfolio(value["account_id"], AccountSnapshot(**_revive(value["snapshot"])),
-                     tuple(Position(**_revive(p)) for p in value["positions"]), value["digits"], drawdown, deepest,
-                     False)
-
-
-_INSTANTS = {"taken_at", "opened_at"}
-_WORDS = {"login", "server", "broker", "currency", "margin_mode", "symbol"}
-
-
-def _revive(fields: Mapping[str, Any]) -> dict[str, Any]:
-    revived: dict[str, Any] = {}
-    for name, value in fields.items():
-        if name in _INSTANTS:
-            revived[name] = datetime.fromisoformat(value)
-        elif name == "side":
-            revived[name] = Side(value)
-        elif isinstance(value, str) and name not in _WORDS:
-            revived[name] = Decimal(value)
-        else:
-            revived[name] = value
-    return revived
+def _places(price: Decimal) -> int:
+    exponent = price.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def percent(part: Decimal, whole: Decimal) -> Decimal:
     """``part`` of ``whole`` in percent, two digits; 0 of nothing."""
-    return Decimal("0.00") if whole == 0 else (part / whole * 100).quantize(_HUNDREDTH, ROUND_HALF_UP)
-
-
+    return Decimal("0.00") if whole == 0 else (part / whole * 100).quantize(HUNDREDTH, ROUND_HALF_UP)

@@ -10,6 +10,7 @@ from models.message import InboxItem
 from models.order import Order
 from models.position import PositionAct
 from models.user import User
+from runtime import strict_json
 from services import positions, terms
 from services.approvals import ApprovalView
 from services.payments.protocol import Invoice, Money
@@ -87,11 +88,17 @@ def portfolio(of: Portfolio) -> dict[str, Any]:
     """The answer of the positions routes."""
     return {
         "account_id": str(of.account_id), "currency": of.snapshot.currency, **_figures(of),
-        "max_drawdown_percent": of.max_drawdown_percent, "open_positions_count": len(of.positions),
+        "max_drawdown_percent": of.max_drawdown_percent, "day_change": of.day_change, "week_change": of.week_change,
+        "open_positions_count": len(of.positions),
         "total_profit": of.total_profit, "total_profit_percent": positions.percent(of.total_profit,
                                                                                   of.snapshot.balance),
         "positions": [_position(p, of.snapshot.balance) for p in of.positions],
     }
+
+
+def written(of: Portfolio) -> bytes:
+    """The same as it is sent."""
+    return strict_json.dumps(portfolio(of))
 
 
 def _position(of: Position, balance: Decimal) -> dict[str, Any]:

@@ -105,6 +105,7 @@ SHAPES: dict[str, Schema] = {
                       stop_loss=MAYBE_DECIMAL, take_profit=MAYBE_DECIMAL, price=MAYBE_DECIMAL, retcode=MAYBE_WHOLE,
                       reason=MAYBE, error=MAYBE, created_at=INSTANT, updated_at=INSTANT),
     "Portfolio": of(account_id=TEXT, currency=TEXT, **FIGURES, max_drawdown_percent=DECIMAL,
-                    open_positions_count=WHOLE, total_profit=DECIMAL, total_profit_percent=DECIMAL,
+                    day_change=MAYBE_DECIMAL, week_change=MAYBE_DECIMAL, open_positions_count=WHOLE,
+                    total_profit=DECIMAL, total_profit_percent=DECIMAL,
                     positions={"type": "array", "items": ref("Position")}),
 }

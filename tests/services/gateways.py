@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
@@ -22,7 +23,10 @@ T = TypeVar("T")
 
 
 class TroubledLine(PaperGateway):
-    """``before`` and ``after`` are raised around the broker's own work; ``held`` blocks every call until it is set."""
+    """``before`` and ``after`` are raised around the broker's own work; ``held`` blocks every call until it is set.
+
+    ``ahead`` is how far its clock is in the future of ours, where the test is.
+    """
 
     def __init__(self, database: Database, quotes: QuoteFeed) -> None:
         super().__init__(database, quotes, leverage=100, step_seconds=1.0)
@@ -31,10 +35,12 @@ class TroubledLine(PaperGateway):
         self.after: dict[str, GatewayError] = {}
         self.held: asyncio.Event | None = None
         self.on_send: Callable[[OrderRequest], Awaitable[None]] | None = None
+        self.ahead = timedelta()
         self._book = database
 
     async def account(self, ref: AccountRef) -> AccountSnapshot:
-        return await self._call("account", super().account(ref))
+        snapshot = await self._call("account", super().account(ref))
+        return replace(snapshot, taken_at=snapshot.taken_at + self.ahead)
 
     async def positions(self, ref: AccountRef) -> Sequence[Position]:
         return await self._call("positions", super().positions(ref))

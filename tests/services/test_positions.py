@@ -13,7 +13,7 @@ from runtime.valkey import EmbeddedValkey, connect
 from services import accounts
 from services.desk import Desk
 from services.errors import TryLater
-from services.positions import Reader, percent
+from services.positions import Portfolio, Reader, percent
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import GatewayError, OrderRequest, OrderType, Side
 from tests.services import stage
@@ -32,6 +32,11 @@ class Watched:
     def another(self, redis: Redis, patience: timedelta = timedelta(seconds=5)) -> Reader:
         return Reader(self.desk.database, redis, {"paper": self.line}, cache=CACHE, force_after=FORCE,
                       patience=patience)
+
+    async def read(self, seconds: float, *, force: bool = False) -> Portfolio:
+        """What there is to see so many seconds from now."""
+        self.line.ahead = timedelta(seconds=seconds)
+        return await self.reader.live(self.account, at(seconds), force=force)
 
     async def buy(self, lots: str, magic: int = 1) -> None:
         await self.line.send(accounts.ref(self.account), OrderRequest(
@@ -74,8 +79,9 @@ async def test_the_cache_holds_every_figure_as_it_was(watched: Watched, redis: R
 
 async def test_a_snapshot_serves_thirty_seconds_and_five_when_forced(watched: Watched) -> None:
     calls = watched.line.calls
-    for seconds, force, expected in ((0, False, 1), (4, True, 1), (29, False, 1), (6, True, 2), (31, False, 3)):
-        await watched.reader.live(watched.account, at(seconds), force=force)
+    for seconds, force, expected in ((0, False, 1), (4, True, 1), (29, False, 1), (30, True, 2), (34, True, 2),
+                                     (59, False, 2), (61, False, 3)):
+        await watched.read(seconds, force=force)
         assert calls["account"] == expected, (seconds, force)
 
 
@@ -110,12 +116,12 @@ async def test_a_terminal_in_trouble_shows_the_last_snapshot_with_its_age(watche
                                                                        trouble: GatewayError) -> None:
     known = await watched.reader.live(watched.account, at())
     watched.line.before["account"] = trouble
-    soon = await watched.reader.live(watched.account, at(10), force=True)
+    soon = await watched.read(10, force=True)
     assert not soon.stale and soon.snapshot == known.snapshot, "ten seconds old is not stale"
-    late = await watched.reader.live(watched.account, at(31))
+    late = await watched.read(31)
     assert late.stale and late.snapshot == known.snapshot
     watched.line.before.clear()
-    assert not (await watched.reader.live(watched.account, at(31))).stale
+    assert not (await watched.read(31)).stale
 
 
 async def test_a_terminal_in_trouble_from_the_start_says_so(watched: Watched) -> None:
@@ -132,24 +138,29 @@ async def test_a_terminal_that_hangs_shows_the_last_snapshot_soon(watched: Watch
         late = await reader.live(watched.account, at(31))
         assert late.stale and late.snapshot == known.snapshot
         await redis.flushall()
+        assert (await reader.live(watched.account, at(1))).stale, "this process has not forgotten"
+        assert watched.line.calls["account"] == 2, "who asks again joins the call that hangs"
         with pytest.raises(TryLater):
-            await reader.live(watched.account, at(31))
-    assert watched.line.calls["account"] == 2, "who asks again joins the call that hangs"
+            await watched.another(redis, patience=timedelta(seconds=0.2)).live(watched.account, at(31))
     watched.line.held.set()
     await _until(lambda: not reader._under_way)
     assert not (await reader.live(watched.account, at())).stale
 
 
-async def test_a_redis_that_goes_away_costs_only_the_cache(watched: Watched, tmp_path: Path) -> None:
+async def test_a_redis_that_goes_away_leaves_what_this_process_has_seen(watched: Watched, tmp_path: Path) -> None:
     server = EmbeddedValkey()
     client = connect(await server.start(tmp_path))
-    reader = watched.another(client)
-    await reader.live(watched.account, at())
+    watched.reader = watched.another(client)
+    known = await watched.read(0)
     await server.stop()
-    for calls in (2, 3):
-        assert not (await reader.live(watched.account, at())).stale
-        assert watched.line.calls["account"] == calls
-    await reader.forget(watched.account.id)
+    for seconds, calls in ((1, 1), (6, 2), (7, 2), (12, 3)):
+        assert not (await watched.read(seconds)).stale
+        assert watched.line.calls["account"] == calls, "nobody asks twice in five seconds"
+    await watched.reader.forget(watched.account.id)
+    assert (await watched.read(12)).snapshot.equity == known.snapshot.equity and watched.line.calls["account"] == 4
+    watched.line.before["account"] = AWAY
+    late = await watched.read(60)
+    assert late.stale and late.snapshot.equity == known.snapshot.equity
     await client.aclose()
 
 
@@ -159,7 +170,9 @@ async def test_the_fall_from_the_peak_is_remembered(watched: Watched, quotes: Qu
     for bid in ("1.07008", "1.08008", "1.06008", "1.07008", "1.09008"):
         quotes.set_price("EURUSD", Decimal(bid), Decimal(bid) + Decimal("0.00008"))
         await watched.reader.forget(watched.account.id)
-        found = await watched.another(redis).live(watched.account, at())
+        reader = watched.another(redis)
+        found = await reader.live(watched.account, at())
+        await reader.settled()
         seen.append((found.snapshot.equity, found.drawdown_percent, found.max_drawdown_percent))
     assert seen == [(Decimal(e), Decimal(d), Decimal(m)) for e, d, m in (
         ("10000.00", "0.00", "0.00"), ("11000.00", "0.00", "0.00"), ("9000.00", "18.18", "18.18"),

@@ -1,0 +1,189 @@
+"""What refreshes of accounts find out, written down together as soon as the writer is free.
+
+Nobody who asks for positions waits for the writer: what is to be written waits here, and everything that waits
+is one transaction. A process that dies loses what it saw in the last moments, and sees the account again.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.account import Account, AccountStatus
+from models.database import Database
+from models.order import EquityPeak
+from models.position import EquityPoint
+from services import accounts
+from services.equity import Peak
+from services.upsert import insert
+from terminal.protocol import AccountSnapshot
+
+log = structlog.get_logger(__name__)
+
+Start = Callable[[str, Coroutine[Any, Any, None]], None]
+POINT_EVERY = timedelta(minutes=1)
+GATHER_SECONDS = 0.1
+MOST_REMEMBERED = 10_000
+CHUNK = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Equity and balance at one moment."""
+
+    at: datetime
+    equity: Decimal
+    balance: Decimal
+
+    def is_due_after(self, last: "Point | None") -> bool:
+        """Whether it says something new, and the last one is a minute old."""
+        if last is None:
+            return True
+        return self.at - last.at >= POINT_EVERY and (self.equity, self.balance) != (last.equity, last.balance)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What waits to be written."""
+
+    points: dict[int, Point] = field(default_factory=dict)
+    peaks: dict[int, Peak] = field(default_factory=dict)
+    troubles: dict[int, str] = field(default_factory=dict)
+    sound: dict[int, AccountSnapshot] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.peaks or self.troubles or self.sound)
+
+
+class Observations:
+    """Collects what is seen; ``start`` runs the writing in the background."""
+
+    def __init__(self, database: Database, start: Start | None = None) -> None:
+        self._database = database
+        self._start = start or self._start_here
+        self._waiting, self._at_work = Batch(), Batch()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._last: dict[int, Point] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def peak_of(self, account_id: int) -> Peak | None:
+        """The peak that is not yet on record."""
+        found = self._at_work.peaks.get(account_id), self._waiting.peaks.get(account_id)
+        known = [peak for peak in found if peak is not None]
+        return known[0].joined(known[-1]) if known else None
+
+    def seen(self, account: Account, snapshot: AccountSnapshot, peak: Peak | None, now: datetime) -> None:
+        """The account was read: a point of its curve, its ``peak`` if it has moved, and how the account stands."""
+        point = Point(snapshot.taken_at, snapshot.equity, snapshot.balance)
+        if point.is_due_after(self._last.get(account.id)):
+            self._remember(account.id, point)
+            self._waiting.points[account.id] = point
+        if peak is not None:
+            before = self._waiting.peaks.get(account.id)
+            self._waiting.peaks[account.id] = peak.joined(before) if before else peak
+        if _has_changed(account, snapshot):
+            self._waiting.troubles.pop(account.id, None)
+            self._waiting.sound[account.id] = snapshot
+        self._write(now)
+
+    def broken(self, account: Account, trouble: str, now: datetime) -> None:
+        """The terminal says that the link does not work until somebody changes something."""
+        if account.status == AccountStatus.VERIFIED:
+            self._waiting.sound.pop(account.id, None)
+            self._waiting.troubles[account.id] = trouble
+            self._write(now)
+
+    def _remember(self, account_id: int, point: Point) -> None:
+        self._last.pop(account_id, None)
+        if len(self._last) >= MOST_REMEMBERED:
+            del self._last[next(iter(self._last))]
+        self._last[account_id] = point
+
+    def _write(self, now: datetime) -> None:
+        if self._waiting and self._idle.is_set():
+            try:
+                self._start("observations", self._write_all(now))
+                self._idle.clear()
+            except RuntimeError:
+                log.warning("observations_wait")  # too much is under way; the next refresh tries again
+
+    def _start_here(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settled(self) -> None:
+        """Return when nothing waits to be written."""
+        await self._idle.wait()
+
+    async def _write_all(self, now: datetime) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(GATHER_SECONDS)
+                self._at_work, self._waiting = self._waiting, Batch()
+                try:
+                    async with self._database.writing() as session:
+                        await _write(session, self._at_work, now)
+                except BaseException:
+                    # A point or a mark comes again with the next refresh; a peak may not.
+                    for account_id, peak in self._at_work.peaks.items():
+                        later = self._waiting.peaks.get(account_id)
+                        self._waiting.peaks[account_id] = peak.joined(later) if later else peak
+                    for account_id in self._at_work.points:
+                        self._last.pop(account_id, None)
+                    raise
+                finally:
+                    self._at_work = Batch()
+        finally:
+            self._idle.set()
+
+
+def _has_changed(account: Account, snapshot: AccountSnapshot) -> bool:
+    known = account.can_trade, account.leverage, account.margin_mode
+    told = snapshot.can_trade, snapshot.leverage, snapshot.margin_mode
+    return account.status == AccountStatus.BROKEN or known != told
+
+
+async def _write(session: AsyncSession, batch: Batch, now: datetime) -> None:
+    await _write_peaks(session, batch.peaks, now)
+    await _write_points(session, batch.points)
+    for account_id, trouble in batch.troubles.items():
+        await accounts.mark_broken(session, account_id, trouble, now)
+    for account_id, snapshot in batch.sound.items():
+        await accounts.mark_sound(session, account_id, snapshot, now)
+
+
+async def _write_peaks(session: AsyncSession, peaks: dict[int, Peak], now: datetime) -> None:
+    """Raise what is on record; another replica may have seen a higher peak or a deeper fall meanwhile."""
+    for account_id in sorted(peaks):
+        known = await session.scalar(
+            select(EquityPeak).where(EquityPeak.account_id == account_id).with_for_update())
+        peak = peaks[account_id]
+        if known is not None:
+            peak = peak.joined(Peak(known.peak, known.max_drawdown_percent))
+        values = {"peak": peak.equity, "max_drawdown_percent": peak.deepest, "updated_at": now}
+        statement = insert(session, EquityPeak).values(account_id=account_id, **values)
+        await session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
+
+
+async def _write_points(session: AsyncSession, points: dict[int, Point]) -> None:
+    """Add to the curves what is still due by what is on record."""
+    ids = sorted(points)
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start:start + CHUNK]
+        newest = (select(EquityPoint.account_id, func.max(EquityPoint.at).label("at"))
+                  .where(EquityPoint.account_id.in_(chunk)).group_by(EquityPoint.account_id).subquery())
+        rows = await session.scalars(select(EquityPoint).join(
+            newest, (newest.c.account_id == EquityPoint.account_id) & (newest.c.at == EquityPoint.at)))
+        last = {row.account_id: Point(row.at, row.equity, row.balance) for row in rows}
+        due = [{"account_id": account_id, "at": point.at, "equity": point.equity, "balance": point.balance}
+               for account_id in chunk if (point := points[account_id]).is_due_after(last.get(account_id))]
+        if due:
+            await session.execute(insert(session, EquityPoint).on_conflict_do_nothing(), due)

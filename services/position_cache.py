@@ -1,0 +1,178 @@
+"""Where the last portfolios are kept: in Redis for every replica, and in this process for when Redis is away.
+
+One value holds the portfolio, its age and the answer as it is sent, so that they can never be of different moments.
+A change leaves the portfolio there as the last one known, which is only shown when the terminal cannot be asked.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from runtime.coalescing import Coalesced
+from services import snapshots
+from services.snapshots import Kept, Portfolio
+
+log = structlog.get_logger(__name__)
+
+KEEP = timedelta(hours=1)
+MOST_KEPT_HERE = 1_000
+PAUSE_SECONDS = 1.0
+
+# KEYS: lock, generation; ARGV: milliseconds. Says which generation a refresh is of, and whether to make it.
+_CLAIM = """
+local generation = redis.call('GET', KEYS[2]) or '0'
+if redis.call('GET', KEYS[1]) == generation then return {generation, 0} end
+redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
+return {generation, 1}
+"""
+# KEYS: portfolio, lock, generation; ARGV: generation, value, seconds. What changed meanwhile is not written over.
+_KEEP = """
+local current = redis.call('GET', KEYS[3]) or '0'
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if current ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+# KEYS: portfolio, last, generation; ARGV: seconds.
+_FORGET = """
+redis.call('INCR', KEYS[3])
+redis.call('EXPIRE', KEYS[3], ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``is_ours``: nobody else is reading this account. Without a generation Redis is away."""
+
+    generation: bytes | None
+    is_ours: bool
+
+
+class PositionCache:
+    """Keeps portfolios for an hour. Redis may be lost at any moment: then each process goes by what it has seen."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._gets: Coalesced[str, bytes | None] = Coalesced(self._get_all)
+        self._claim, self._keep, self._forget = (redis.register_script(text) for text in (_CLAIM, _KEEP, _FORGET))
+        self._here: dict[int, bytes] = {}
+        self._outdated: set[int] = set()
+        self._away_until = 0.0
+
+    async def recall(self, account_id: int) -> Kept | None:
+        """The portfolio that nothing is known to have changed since."""
+        try:
+            self._check_away()
+            raw = await self._gets.ask(_key(account_id))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+            if account_id in self._outdated or account_id not in self._here:
+                return None
+            return snapshots.parse(self._here[account_id], account_id, is_shared=False)
+        return snapshots.parse(raw, account_id, is_shared=True) if raw and account_id not in self._outdated else None
+
+    async def last(self, account_id: int) -> Portfolio | None:
+        """The last portfolio known, even if something has changed it."""
+        raw: bytes | None = None
+        try:
+            self._check_away()
+            raw = await self._redis.get(_last(account_id))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+        found = [kept for value in (raw, self._here.get(account_id))
+                 if value and (kept := snapshots.parse(value, account_id, is_shared=False))]
+        return max(found, key=lambda kept: kept.read_at).portfolio if found else None
+
+    async def claim(self, account_id: int, span: timedelta) -> Claim:
+        """Take the reading of this account for a short while, among all replicas."""
+        try:
+            self._check_away()
+            generation, is_ours = await self._claim(
+                keys=[_lock(account_id), _generation(account_id)], args=[int(span.total_seconds() * 1000)])
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+            return Claim(None, True)
+        return Claim(generation, bool(is_ours))
+
+    async def is_claimed(self, account_id: int) -> bool:
+        """Whether somebody is reading this account."""
+        try:
+            self._check_away()
+            return bool(await self._redis.exists(_lock(account_id)))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+            return False
+
+    async def keep(self, portfolio: Portfolio, answer: bytes, claim: Claim) -> None:
+        """Keep what was read under this claim, unless something has changed it since."""
+        account_id, value = portfolio.account_id, snapshots.encode(portfolio, answer)
+        self._here.pop(account_id, None)
+        if len(self._here) >= MOST_KEPT_HERE:
+            del self._here[next(iter(self._here))]
+        self._here[account_id] = value
+        if claim.generation is None:
+            self._outdated.discard(account_id)
+            return
+        try:
+            self._check_away()
+            is_kept = await self._keep(keys=[_key(account_id), _lock(account_id), _generation(account_id)],
+                                       args=[claim.generation, value, int(KEEP.total_seconds())])
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+        else:
+            if is_kept:
+                self._outdated.discard(account_id)
+
+    async def let_go(self, account_id: int) -> None:
+        """Give a claim up: the reading has failed."""
+        try:
+            self._check_away()
+            await self._redis.delete(_lock(account_id))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+
+    async def forget(self, account_id: int) -> None:
+        """Something has just changed the account: what is kept is no longer so."""
+        self._outdated.add(account_id)
+        try:
+            await self._forget(keys=[_key(account_id), _last(account_id), _generation(account_id)],
+                               args=[int(KEEP.total_seconds())])
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+
+    async def _get_all(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        found: list[bytes | None] = await self._redis.mget(names)
+        return found
+
+    def _check_away(self) -> None:
+        """One that has not answered is not asked for a moment: a Redis that hangs must not hold everybody up."""
+        if time.monotonic() < self._away_until:
+            raise TimeoutError
+
+    def _away(self, error: Exception) -> None:
+        if time.monotonic() >= self._away_until:
+            log.warning("cache_unreachable", error=type(error).__name__)
+            self._away_until = time.monotonic() + PAUSE_SECONDS
+
+
+def _key(account_id: int) -> str:
+    return f"positions:v2:{account_id}"
+
+
+def _last(account_id: int) -> str:
+    return f"positions:v2:last:{account_id}"
+
+
+def _lock(account_id: int) -> str:
+    return f"positions:v2:lock:{account_id}"
+
+
+def _generation(account_id: int) -> str:
+    return f"positions:v2:generation:{account_id}"

@@ -1,0 +1,116 @@
+"""A portfolio as of one moment, and its written form: the answer ready to be sent, with what it was made from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from terminal.protocol import AccountSnapshot, Position, Side
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INSTANTS = {"taken_at", "opened_at"}
+_WORDS = {"login", "server", "broker", "currency", "margin_mode", "symbol"}
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """An account with its open positions as of one moment; ``digits`` by symbol is for writing prices.
+
+    ``day_change`` and ``week_change`` are how equity has moved since the newest point on record that is at least so
+    old, None where there is none. ``read_at`` is when the terminal was asked; what it told may be older.
+    """
+
+    account_id: int
+    snapshot: AccountSnapshot
+    positions: tuple[Position, ...]
+    digits: dict[str, int]
+    drawdown_percent: Decimal
+    max_drawdown_percent: Decimal
+    stale: bool
+    day_change: Decimal | None
+    week_change: Decimal | None
+    read_at: datetime
+
+    @property
+    def total_profit(self) -> Decimal:
+        """Floating profit with swap, in the account's currency."""
+        return sum((p.profit + p.swap for p in self.positions), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A portfolio in its written form. ``is_shared``: from Redis, where the changes of every replica are heard of."""
+
+    account_id: int
+    taken_at: datetime
+    read_at: datetime
+    answer: bytes
+    rest: bytes
+    is_shared: bool
+
+    @property
+    def portfolio(self) -> Portfolio:
+        return _decode(self.rest, self.account_id, self.read_at)
+
+
+def encode(portfolio: Portfolio, answer: bytes) -> bytes:
+    """One line of numbers (account, taken, read, length of the answer), the answer, the portfolio itself."""
+    head = (portfolio.account_id, _microseconds(portfolio.snapshot.taken_at), _microseconds(portfolio.read_at),
+            len(answer))
+    body = json.dumps({
+        "digits": portfolio.digits, "snapshot": _fields(portfolio.snapshot, AccountSnapshot.__slots__),
+        "positions": [_fields(p, Position.__slots__) for p in portfolio.positions],
+        "drawdown": [portfolio.drawdown_percent, portfolio.max_drawdown_percent],
+        "changes": [portfolio.day_change, portfolio.week_change]}, default=_plain)
+    return b"%d %d %d %d\n" % head + answer + body.encode()
+
+
+def parse(raw: bytes, account_id: int, *, is_shared: bool) -> Kept | None:
+    """Read the written form; None when it is not of this account or not what we write."""
+    head, _, rest = raw.partition(b"\n")
+    try:
+        owner, taken, read, length = map(int, head.split())
+        taken_at, read_at = _EPOCH + taken * _MICROSECOND, _EPOCH + read * _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+    if owner != account_id:
+        return None
+    return Kept(owner, taken_at, read_at, rest[:length], rest[length:], is_shared)
+
+
+def _decode(raw: bytes, account_id: int, read_at: datetime) -> Portfolio:
+    value = json.loads(raw)
+    snapshot = AccountSnapshot(**_revive(value["snapshot"]))
+    drawdown, deepest = (Decimal(text) for text in value["drawdown"])
+    day, week = (Decimal(text) if text is not None else None for text in value["changes"])
+    return Portfolio(account_id, snapshot, tuple(Position(**_revive(p)) for p in value["positions"]),
+                     value["digits"], drawdown, deepest, False, day, week, read_at)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _fields(of: Any, names: Any) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _revive(fields: Mapping[str, Any]) -> dict[str, Any]:
+    revived: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in _INSTANTS:
+            revived[name] = datetime.fromisoformat(value)
+        elif name == "side":
+            revived[name] = Side(value)
+        elif isinstance(value, str) and name not in _WORDS:
+            revived[name] = Decimal(value)
+        else:
+            revived[name] = value
+    return revived
