@@ -37,7 +37,11 @@ def groups() -> dict[str, list[str]]:
 
 def _initialize() -> Iterator[str]:
     yield from ("initialize()", "initialize('')", "initialize(1)", "initialize(None)", "initialize(path=None)",
-                "initialize('x'*300)", "initialize(nowhere)", "initialize(path=nowhere)", "initialize(nowhere, 1)",
+                "initialize('x'*257)", "initialize('x'*258)", "initialize(path='x'*258)", "initialize(nowhere)",
+                "initialize(nowhere, password='x'*253)", "initialize(nowhere, password='x'*254)",
+                "initialize(nowhere, server='x'*253)", "initialize(nowhere, server='x'*254)",
+                "initialize(1, login='1')", "initialize(nowhere, 1, login='1')",
+                "initialize(path=nowhere)", "initialize(nowhere, 1)",
                 "initialize(nowhere, login=1, password='p', server='s', timeout=1000, portable=True)",
                 "initialize(nowhere, unknown=1)")
     for name, values in {"login": WHOLE, "timeout": WHOLE, "password": TEXT, "server": TEXT,
@@ -47,7 +51,9 @@ def _initialize() -> Iterator[str]:
 
 def _login() -> Iterator[str]:
     yield from ("login()", "login(login=1)", "login(1, 'p', 's')", "login(1, password='p', server='s')",
-                "login(1, unknown=1)")
+                "login(1, unknown=1)", "login(1, 2)", "login(1, 'p', 3)", "login(1, 'p', 's', 4)", "login('1', 2)",
+                "login(1, 2, login='1')", "login('1', password=1)", "login(password=1)", "login(1, 'x'*254)",
+                "login(1, password='x'*253)", "login(1, password='x'*254)", "login(1, server='x'*254)")
     yield from (f"login({value})" for value in WHOLE)
     for name, values in {"login": WHOLE, "timeout": WHOLE, "password": TEXT, "server": TEXT}.items():
         first = "" if name == "login" else "1, "
@@ -60,28 +66,39 @@ def _symbols() -> Iterator[str]:
         yield from (f"{name}()", f"{name}('EURUSD')", f"{name}(symbol='EURUSD')", f"{name}('EURUSD', 1, 2)")
         yield from (f"{name}({value})" for value in TEXT)
     yield from (f"symbol_select('EURUSD', {value})" for value in ("True", "False", "1", "None", "'x'"))
-    yield from ("symbols_total()", "symbols_total(1)", "symbols_get()", "symbols_get('*')", "symbols_get(group='*')",
-                "symbols_get(group=1)", "symbols_get(unknown=1)")
+    yield from ("symbols_total()", "symbols_total(1)", "symbols_get()", "symbols_get('*')", "symbols_get(1)",
+                "symbols_get(1, 2)", "symbols_get(group='*')", "symbols_get(group=1)", "symbols_get('*', group=1)",
+                "symbols_get(group='x'*1997)", "symbols_get(group='x'*1998)", "symbols_get(unknown=1)")
 
 
 def _lists() -> Iterator[str]:
     for name in ("orders", "positions"):
         yield from (f"{name}_total()", f"{name}_total(1)", f"{name}_get()", f"{name}_get('EURUSD')",
-                    f"{name}_get(symbol='EURUSD', ticket=1)", f"{name}_get(unknown=1)")
+                    f"{name}_get(symbol='EURUSD', ticket=1)", f"{name}_get(unknown=1)",
+                    f"{name}_get(group='x'*1997)", f"{name}_get(group='x'*1998)",
+                    # Of several ways to choose the library looks at one.
+                    f"{name}_get(symbol=1, group=1, ticket='1')", f"{name}_get(symbol=1, ticket=1)",
+                    f"{name}_get(symbol=1, group=1)", f"{name}_get(symbol='x', group=1)",
+                    f"{name}_get(symbol=1, group='*')")
         for key, values in {"symbol": TEXT, "group": TEXT, "ticket": WHOLE}.items():
             yield from (f"{name}_get({key}={value})" for value in values)
 
 
 def _history() -> Iterator[str]:
     spans = ["", "1", "1, 2", "2, 1", "-1, 2", "1.5, 2.5", "'1', '2'", "None, None", "naive, naive", "moment, later",
-             "2**31-1, 2**31-1", "2**31, 2**31", "1, 2, 3", "1, 2, '*'", "date_from=1, date_to=2"]
+             "2**31-1, 2**31-1", "2**31, 2**31", "2.0**31, 2.0**31", "-2**31-1, 1", "'1', 2**31",
+             "2**31, '1'", "moment, datetime(2040, 1, 1, tzinfo=timezone.utc)", "1, 2, 3", "1, 2, '*'",
+             "date_from=1, date_to=2"]
     for kind in ("orders", "deals"):
         for name in (f"history_{kind}_get", f"history_{kind}_total"):
             yield from (f"{name}({span})" for span in spans)
             yield f"{name}(1, 2, group='*')"
         name = f"history_{kind}_get"
         yield from (f"{name}(1, 2, group=1)", f"{name}(1, 2, position=1)", f"{name}(1, 2, unknown=1)",
-                    f"{name}(unknown=1)")
+                    f"{name}(unknown=1)", f"{name}(2**31, 1, group=1)", f"{name}(1, 2, group=1, ticket='1')",
+                    f"{name}(1, 2, ticket='1')", f"{name}(1, 2, position='1')", f"{name}(group='*')",
+                    f"{name}(group=1, ticket='1')", f"{name}(group=1, ticket=1)", f"{name}(position='1', ticket=1)",
+                    f"{name}(position=1, ticket='1')", f"{name}(1, ticket=1)", f"{name}(1, 2, group='x'*1998)")
         yield from (f"{name}({key}={value})" for key in ("ticket", "position") for value in WHOLE)
 
 
@@ -102,7 +119,8 @@ def _calculations() -> Iterator[str]:
         yield from (f"{name}()", f"{name}({', '.join(whole)})", f"{name}({', '.join(whole[:-1])})",
                     f"{name}({', '.join(whole)}, 1)", f"{name}(action=0)")
         for place in range(len(whole)):
-            values = TEXT if place == 1 else ["1", "-1", "99", "0.0", "'1'", "None", "float('nan')"]
+            values = TEXT if place == 1 else ["1", "-1", "99", "2**31", "2**32", "0.0", "'1'", "None",
+                                                        "float('nan')"]
             yield from (f"{name}({', '.join([*whole[:place], value, *whole[place + 1:]])})" for value in values)
 
 
@@ -110,6 +128,9 @@ def _requests() -> Iterator[str]:
     for name in ("order_check", "order_send"):
         yield from (f"{name}()", f"{name}(deal)", f"{name}({{}})", f"{name}({{1: 2}})", f"{name}(None)", f"{name}([])",
                     f"{name}(1)", f"{name}(deal, deal)", f"{name}(request=deal)", f"{name}(**deal)",
+                    # What is given by name is the request itself.
+                    f"{name}(request=deal | {{'volume': 1}})", f"{name}(**deal | {{'volume': 1}})",
+                    f"{name}(deal, volume=1)", f"{name}(None, volume=1.0)",
                     f"{name}(deal | {{'unknown': 1}})",
                     # Of several faults the first in the order of TradeRequest's fields is named.
                     f"{name}(deal | {{'comment': 1, 'volume': 1, 'magic': 'x'}})",
