@@ -18,6 +18,11 @@ def canonical(method: str, target: str, timestamp: str, nonce: str, body: bytes)
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
+def canonical_answer(status: int, nonce: str, body: bytes) -> bytes:
+    """The text that is signed in an answer to a device; ``nonce`` is that of its request."""
+    return "\n".join(("RESPONSE", str(status), nonce, hashlib.sha256(body).hexdigest())).encode()
+
+
 def sign(secret: bytes, text: bytes) -> str:
     """The value of X-Signature."""
     return "v1=" + hmac.new(secret, text, hashlib.sha256).hexdigest()

@@ -7,7 +7,7 @@ from aiohttp import web
 from config import Settings
 from services.billing import Cashier
 from services.desk import Desk
-from webapp import keys, middlewares, pages
+from webapp import keys, middlewares, pages, security
 from webapp.hints import Hints
 from webapp.limits import Breaker, Limits
 from webapp.routes import routes
@@ -34,4 +34,5 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     pages.setup(app)
     app.add_routes(routes())
     app.on_response_prepare.append(middlewares.finish_headers)
+    app.on_response_prepare.append(security.sign_answer)
     return app

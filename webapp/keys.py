@@ -19,4 +19,6 @@ cashiers: web.AppKey[Mapping[str, Cashier]] = web.AppKey("cashiers")
 ready: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("ready")
 console_origin: web.AppKey[str | None] = web.AppKey("console_origin")
 bot_username: web.AppKey[Callable[[], str | None]] = web.AppKey("bot_username")
+answers_to = web.RequestKey("answers_to", bytes)
+"""The secret of the device that asks, once it has proved to have it."""
 request_id = web.RequestKey("request_id", str)

@@ -13,6 +13,7 @@ from models.user import User
 from runtime import strict_json
 from services import positions, terms
 from services.approvals import ApprovalView
+from services.devices import DeviceView, Registered
 from services.payments.protocol import Invoice, Money
 from services.positions import Portfolio
 from services.previews import PlanPreview
@@ -71,6 +72,8 @@ def account(row: Account, portfolio: Portfolio | None, default_sizing: dict[str,
         "id": str(row.id), "label": row.label, "sizing": row.sizing or default_sizing, "route": row.route,
         "login": row.login, "server": row.server, "broker": row.broker, "currency": row.currency,
         "is_primary": row.is_primary, "verified_at": row.verified_at, "status": row.status,
+        "can_trade": row.can_trade, "trouble": row.trouble or (None if row.can_trade else "view_only"),
+        "margin_mode": row.margin_mode, "leverage": row.leverage,
         "info": _figures(portfolio) if portfolio else None,
     }
 
@@ -82,6 +85,19 @@ def _figures(of: Portfolio) -> dict[str, Any]:
         "free_margin": snapshot.free_margin, "margin_level": snapshot.margin_level,
         "drawdown_percent": of.drawdown_percent, "as_of": snapshot.taken_at, "stale": of.stale,
     }
+
+
+def device(of: DeviceView) -> dict[str, Any]:
+    """A Device of the API."""
+    return {
+        "id": of.id, "name": of.name, "account_id": str(of.account_id) if of.account_id is not None else None,
+        "status": of.status, "last_seen_at": of.last_seen_at, "created_at": of.created_at,
+    }
+
+
+def registered(of: Registered) -> dict[str, Any]:
+    """A device with the secret that is shown this once."""
+    return {"device": device(of.device), "secret": of.secret}
 
 
 def portfolio(of: Portfolio) -> dict[str, Any]:

@@ -5,7 +5,21 @@ from aiohttp import web
 from models.signal import SignalStatus
 from services.billing import KINDS
 from webapp import health, openapi, pages, stripe_webhook, telegram_webhook
-from webapp.api import accounts, acts, approvals, auth, billing, positions, previews, providers, receipts, signals
+from webapp.api import (
+    accounts,
+    acts,
+    approvals,
+    auth,
+    billing,
+    devices,
+    ea,
+    linking,
+    positions,
+    previews,
+    providers,
+    receipts,
+    signals,
+)
 from webapp.api.signals import guarded
 from webapp.idempotent import once
 
@@ -39,12 +53,22 @@ def api() -> list[web.RouteDef]:
         web.post(f"{API}/approvals/{{id}}/approve", approvals.approve),
         web.post(f"{API}/approvals/{{id}}/reject", approvals.reject),
         web.get(f"{API}/accounts", accounts.listed),
+        web.post(f"{API}/accounts/link", linking.link),
         web.get(f"{API}/accounts/{{id}}", accounts.show),
         web.patch(f"{API}/accounts/{{id}}", accounts.change),
+        web.delete(f"{API}/accounts/{{id}}", linking.unlink),
+        web.put(f"{API}/accounts/{{id}}/primary", linking.make_primary),
         web.get(f"{API}/accounts/{{id}}/positions", positions.of_account),
         web.post(f"{API}/accounts/{{id}}/positions/{{ticket}}/close", acts.close),
         web.patch(f"{API}/accounts/{{id}}/positions/{{ticket}}", acts.modify),
         web.get(f"{API}/positions", positions.of_primary),
+        web.get(f"{API}/devices", devices.listed),
+        web.post(f"{API}/devices", devices.register),
+        web.patch(f"{API}/devices/{{id}}", devices.rename),
+        web.post(f"{API}/devices/{{id}}/rotate", devices.rotate),
+        web.post(f"{API}/devices/{{id}}/revoke", devices.revoke),
+        web.get(f"{API}/ea/time", ea.time),
+        web.post(f"{API}/ea/snapshot", ea.snapshot),
         web.get(f"{API}/billing/plans", billing.plans),
         web.get(f"{API}/billing/subscription", billing.subscription),
         web.get(f"{API}/billing/invoices", billing.invoices),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -32,7 +32,7 @@ def _instant(value: Any) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise ValueError("printable characters, no spaces around")
     return value
@@ -54,7 +54,7 @@ Range = Annotated[list[Price], Field(min_length=2, max_length=2)]
 Targets = Annotated[list[Price], Field(max_length=10)]
 Span = Annotated[int, Field(ge=30, le=86_400)]
 Note = Annotated[str, Field(max_length=500), AfterValidator(_note)]
-ExternalId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+ExternalId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
 TermsHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Token = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -142,8 +142,22 @@ class RiskSizing(Body):
 
 
 class ChangeAccount(Body):
-    label: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)] | None = None
+    label: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)] | None = None
     sizing: Annotated[FixedSizing | RiskSizing, Field(discriminator="mode")] | None = None
+
+
+class LinkAccount(Body):
+    """Which fields are needed depends on the route. The password is an investor's if the desk shall only look."""
+
+    route: Literal["paper", "device", "terminal"]
+    login: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    server: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)] | None = None
+    password: Annotated[SecretStr, Field(min_length=1, max_length=128)] | None = None
+    device_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
+
+
+class MapSymbol(Body):
+    broker_symbol: Annotated[str, Field(min_length=1, max_length=32), AfterValidator(printable)]
 
 
 class ChoosePlan(Body):

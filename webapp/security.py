@@ -2,15 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
 import structlog
 from aiohttp import web
 from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import providers, signing
+from services import devices, providers, signing
+from services.devices import DeviceKey
 from services.errors import RateLimited, TryLater, Unauthenticated
 from services.providers import SigningKey
-from services.vault import SealBroken
+from services.vault import SealBroken, Vault
 from webapp import keys
 from webapp.bodies import read
 from webapp.limits import Away, address
@@ -19,9 +22,24 @@ log = structlog.get_logger(__name__)
 
 UserHandler = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
 KeyHandler = Callable[[web.Request, SigningKey], Awaitable[web.StreamResponse]]
+DeviceHandler = Callable[[web.Request, DeviceKey], Awaitable[web.StreamResponse]]
 Plain = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SIGNED_HEADERS = ("X-Key-Id", "X-Timestamp", "X-Nonce", "X-Signature")
 _DECOY = b"\x00" * 32
+
+
+class Secret(Protocol):
+    """A key of a machine, whatever kind of machine it is."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def secret(self) -> bytes: ...
+
+
+K = TypeVar("K", bound=Secret)
+Look = Callable[[AsyncSession, Vault, str], Awaitable[K | None]]
 
 
 def now() -> datetime:
@@ -59,28 +77,58 @@ async def bearer(request: web.Request) -> int:
 
 
 def signed(handler: KeyHandler, *, limit: int) -> Plain:
-    """For a machine whose signature covers this very request; bodies above ``limit`` bytes are refused first."""
+    """For a provider whose signature covers this very request; bodies above ``limit`` bytes are refused first."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        if (request.content_length or 0) > limit:
-            raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
-        body = await read(request)
-        if len(body) > limit:
-            raise web.HTTPRequestEntityTooLarge(limit, len(body))
-        key = await _signing_key(request, body)
-        await request.app[keys.limits].check("signed", key.key_id, away=Away.CLOSED)
+        key = await _checked(request, limit, providers.signing_key)
+        await _within_limit(request, key)
         return await handler(request, key)
 
     return guarded
 
 
-async def _signing_key(request: web.Request, body: bytes) -> SigningKey:
+def signed_by_device(handler: DeviceHandler, *, limit: int) -> Plain:
+    """The same for a device, whose answers are signed too, refusals included."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        key = await _checked(request, limit, devices.signing_key)
+        request[keys.answers_to] = key.secret
+        await _within_limit(request, key)
+        return await handler(request, key)
+
+    return guarded
+
+
+async def sign_answer(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal: what a device is told is signed for the request it made, so that nobody can tell it anything else."""
+    secret = request.get(keys.answers_to)
+    if secret is None or not isinstance(response, web.Response):
+        return
+    body = response.body if isinstance(response.body, bytes | bytearray) else b""
+    text = signing.canonical_answer(response.status, request.headers["X-Nonce"], bytes(body))
+    response.headers["X-Signature"] = signing.sign(secret, text)
+
+
+async def _checked(request: web.Request, limit: int, look: Look[K]) -> K:
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    body = await read(request)
+    if len(body) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, len(body))
+    return await _signing_key(request, body, look)
+
+
+async def _within_limit(request: web.Request, key: Secret) -> None:
+    await request.app[keys.limits].check("signed", key.key_id, away=Away.CLOSED)
+
+
+async def _signing_key(request: web.Request, body: bytes, look: Look[K]) -> K:
     """Check form, signature, time, nonce, in this order: only a true signature may use up a nonce."""
     try:
         key_id, timestamp, nonce, signature = _signed_headers(request)
         desk = request.app[keys.desk]
         async with desk.database.reading() as session:
-            key = await providers.signing_key(session, desk.vault, key_id)
+            key = await look(session, desk.vault, key_id)
         text = signing.canonical(request.method, request.raw_path, timestamp, nonce, body)
         is_valid = signing.is_valid(key.secret if key else _DECOY, text, signature)
         if key is None or not is_valid or abs(now().timestamp() - int(timestamp)) > signing.MAX_SKEW_SECONDS:
@@ -90,7 +138,7 @@ async def _signing_key(request: web.Request, body: bytes) -> SigningKey:
         await _count_failure(request, "signature")
         raise
     except SealBroken as error:
-        log.error("provider_key_unreadable", key_id=key_id)
+        log.error("machine_key_unreadable", key_id=key_id)
         raise TryLater("This key cannot be checked right now.") from error
     return key
 

@@ -30,6 +30,8 @@ def test_every_error_of_the_desk_has_an_answer_in_both_doors(kind: type[DomainEr
 
 async def test_every_route_answers_errors_in_one_shape(door: Door) -> None:
     for route in api():
+        if not openapi.OPERATIONS[route.method, route.path.removeprefix("/api/v1")][-1]:
+            continue  # it wants nothing of anybody, so there is nothing to refuse
         path = re.sub(r"\{\w+\}", "1", route.path)
         status, problem, headers = await door.call(route.method, path, body={} if route.method == "POST" else None)
         assert status in (401, 422), (route.method, path, status)

@@ -21,14 +21,14 @@ async def listed(request: web.Request, user_id: int) -> web.Response:
     async with request.app[keys.desk].database.reading() as session:
         rows = await accounts.listed(session, user_id)
     moment = now()
-    return answer({"items": [await _shown(request, row, moment) for row in rows], "next_cursor": None})
+    return answer({"items": [await shown(request, row, moment) for row in rows], "next_cursor": None})
 
 
 @signed_in("reads")
 async def show(request: web.Request, user_id: int) -> web.Response:
     async with request.app[keys.desk].database.reading() as session:
         row = await accounts.owned(session, user_id, id_of(request))
-    return answer(await _shown(request, row, now()))
+    return answer(await shown(request, row, now()))
 
 
 @signed_in("decisions")
@@ -40,10 +40,10 @@ async def change(request: web.Request, user_id: int) -> web.Response:
     sizing = {name: str(value) for name, value in body.sizing.model_dump().items()} if body.sizing else None
     async with request.app[keys.desk].database.writing() as session:
         row = await accounts.change(session, user_id, account_id, label=body.label, sizing=sizing, now=now())
-    return answer(await _shown(request, row, now()))
+    return answer(await shown(request, row, now()))
 
 
-async def _shown(request: web.Request, row: Account, moment: datetime) -> dict[str, Any]:
+async def shown(request: web.Request, row: Account, moment: datetime) -> dict[str, Any]:
     """The account with its figures; a terminal that never answered leaves them out."""
     desk = request.app[keys.desk]
     try:

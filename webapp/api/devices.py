@@ -1,0 +1,55 @@
+"""A user's devices over HTTP. A secret is in the one answer that makes it, and in no other."""
+
+from aiohttp import web
+
+from services import devices, reports
+from webapp import keys, presenters
+from webapp.bodies import answer, parsed
+from webapp.device_schemas import RegisterDevice, RenameDevice
+from webapp.schemas import Empty
+from webapp.security import now, signed_in
+
+
+@signed_in("decisions")
+async def register(request: web.Request, user_id: int) -> web.Response:
+    """A new device with its secret."""
+    body = await parsed(request, RegisterDevice)
+    account_id = int(body.account_id) if body.account_id is not None else None
+    made = await devices.register(request.app[keys.desk], user_id, body.name, account_id, now())
+    return answer(presenters.registered(made), status=201)
+
+
+@signed_in("reads")
+async def listed(request: web.Request, user_id: int) -> web.Response:
+    async with request.app[keys.desk].database.reading() as session:
+        found = await devices.listed(session, user_id, now())
+    return answer({"items": [presenters.device(view) for view in found], "next_cursor": None})
+
+
+@signed_in("decisions")
+async def rename(request: web.Request, user_id: int) -> web.Response:
+    body = await parsed(request, RenameDevice)
+    async with request.app[keys.desk].database.writing() as session:
+        view = await devices.rename(session, user_id, request.match_info["id"], body.name, now())
+    return answer(presenters.device(view))
+
+
+@signed_in("decisions")
+async def rotate(request: web.Request, user_id: int) -> web.Response:
+    """A new secret; the old one ends with this answer."""
+    await parsed(request, Empty, optional=True)
+    desk = request.app[keys.desk]
+    async with desk.database.writing() as session:
+        made = await devices.rotate(session, desk.vault, user_id, request.match_info["id"], now())
+    return answer(presenters.registered(made))
+
+
+@signed_in("decisions")
+async def revoke(request: web.Request, user_id: int) -> web.Response:
+    """Shut a device out for good; again is no error."""
+    await parsed(request, Empty, optional=True)
+    desk = request.app[keys.desk]
+    async with desk.database.writing() as session:
+        view = await devices.revoke(session, user_id, request.match_info["id"], now())
+    await reports.forget(desk.redis, view.id)
+    return answer(presenters.device(view))

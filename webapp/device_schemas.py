@@ -1,0 +1,82 @@
+"""What a device's report must look like: figures as decimal strings, everything bounded, nothing unknown."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from webapp.schemas import Body, Instant, Side, printable
+
+MOST_POSITIONS = 1_000
+_FIGURE = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
+
+
+def _figure(value: Any) -> str:
+    if not isinstance(value, str) or not _FIGURE.fullmatch(value):
+        raise ValueError("a decimal number as a string, of at most 15 digits before and 8 after the point")
+    return value
+
+
+def _not_negative(value: str) -> str:
+    if value.startswith("-"):
+        raise ValueError("must not be below 0")
+    return value
+
+
+def _digits(value: Any) -> Any:
+    """A terminal's login is a number, and is sent as one or as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Figure = Annotated[str, BeforeValidator(_figure), Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$")]
+Amount = Annotated[Figure, AfterValidator(_not_negative)]
+Login = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,17}$")]
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
+BrokerSymbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(printable)]
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class ReportedAccount(Body):
+    login: Login
+    server: Name
+    broker: Name
+    currency: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,8}$")]
+    balance: Figure
+    equity: Figure
+    margin: Amount
+    free_margin: Figure
+    margin_level: Figure | None
+    leverage: Annotated[int, Field(ge=1, le=10_000)]
+    margin_mode: Literal["hedging", "netting"]
+    credit: Figure = "0"
+    can_trade: bool = True
+
+
+class ReportedPosition(Body):
+    ticket: Annotated[int, Field(ge=1, lt=2**63)]
+    symbol: BrokerSymbol
+    side: Side
+    volume: Amount
+    entry_price: Amount
+    current_price: Amount
+    stop_loss: Amount | None
+    take_profit: Amount | None
+    profit: Figure
+    swap: Figure
+    magic: Whole
+    opened_at: Instant
+
+
+class Report(Body):
+    account: ReportedAccount
+    positions: Annotated[list[ReportedPosition], Field(max_length=MOST_POSITIONS)]
+    taken_at: Instant
+
+
+class RegisterDevice(Body):
+    name: Name
+    account_id: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+
+
+class RenameDevice(Body):
+    name: Name
