@@ -125,26 +125,7 @@ OPERATIONS |= {
 # Where a code answers with another status than its usual one.
 OTHER_STATUS = {("GET", "/positions", "no_account"): 404}
 QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/positions"): ("force_refresh",),
-           ("POST", "/accounts/link"): ("Verify an account and link it", BEARER, LinkAccount, {201: "Account"},
-                                 "unauthenticated account_not_verified limit_reached not_found already_linked "
-                                 "unavailable"),
-    ("PUT", "/accounts/{id}/primary"): ("Let orders go to this account", BEARER, None, {200: "Account"},
-                                        "unauthenticated account_not_verified not_found"),
-    ("DELETE", "/accounts/{id}"): ("Unlink an account", BEARER, None, {204: None},
-                                   "unauthenticated not_found last_account"),
-    ("GET", "/devices"): ("Devices", BEARER, None, {200: "Devices"}, "unauthenticated"),
-    ("POST", "/devices"): ("Register a device; its secret is in this answer only", BEARER, RegisterDevice,
-                           {201: "Registered"}, "unauthenticated limit_reached not_found name_taken"),
-    ("PATCH", "/devices/{id}"): ("Rename", BEARER, RenameDevice, {200: "Device"},
-                                 "unauthenticated not_found name_taken"),
-    ("POST", "/devices/{id}/rotate"): ("A new secret, in this answer only", BEARER, Empty, {200: "Registered"},
-                                       "unauthenticated not_found"),
-    ("POST", "/devices/{id}/revoke"): ("Shut out for good", BEARER, Empty, {200: "Device"},
-                                       "unauthenticated not_found"),
-    ("GET", "/ea/time"): ("The desk's clock", [], None, {200: "Time"}, ""),
-    ("POST", "/ea/snapshot"): ("Report an account and its positions", SIGNATURE, Report, {204: None},
-                               "unauthenticated unavailable"),
-    ("GET", "/accounts/{id}/positions"): ("force_refresh",), ("GET", "/billing/preview"): ("tier",),
+           ("GET", "/accounts/{id}/positions"): ("force_refresh",), ("GET", "/billing/preview"): ("tier",),
            ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
