@@ -34,6 +34,7 @@ MEASURED = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs the PostgreSQL server of the development dependencies")
+    config.addinivalue_line("markers", "wine: needs what `make wine` sets up")
 
 
 @pytest.hookimpl(wrapper=True)
