@@ -53,6 +53,8 @@ class DealReason(StrEnum):
     """Something else the broker did: a rollover, a variation margin, a split."""
     EXPIRED = "expired"
     """A resting order ran out of time; volume 0."""
+    CANCELLED = "cancelled"
+    """A resting order was withdrawn; volume 0."""
     REJECTED = "rejected"
     """A resting order was reached but could not be filled; volume 0."""
 

@@ -1,5 +1,7 @@
 """Accounts, devices, symbols and the life of positions"""
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -206,8 +208,31 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("deals_read_until", UtcInstant(), nullable=True))
         batch_op.create_foreign_key(batch_op.f("fk_accounts_device_id"), "devices", ["device_id"], ["id"])
 
+    with op.batch_alter_table("paper_accounts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("margin_mode", sa.String(length=8), server_default="hedging", nullable=False))
+    with op.batch_alter_table("paper_positions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("identifier", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("swap", DecimalText(), server_default="0", nullable=False))
+        batch_op.add_column(sa.Column("rolled_until", UtcInstant(), nullable=True))
+        batch_op.add_column(sa.Column("revision", sa.Integer(), server_default="0", nullable=False))
+    # Nights count from now on, not from when what is open was opened.
+    rolled = sa.table("paper_positions", sa.column("rolled_until", UtcInstant()))
+    op.execute(rolled.update().values(rolled_until=datetime.now(UTC)))
+    with op.batch_alter_table("paper_deals", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("position_id", sa.BigInteger(), nullable=True))
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("paper_deals", schema=None) as batch_op:
+        batch_op.drop_column("position_id")
+    with op.batch_alter_table("paper_positions", schema=None) as batch_op:
+        batch_op.drop_column("revision")
+        batch_op.drop_column("rolled_until")
+        batch_op.drop_column("swap")
+        batch_op.drop_column("identifier")
+    with op.batch_alter_table("paper_accounts", schema=None) as batch_op:
+        batch_op.drop_column("margin_mode")
+
     with op.batch_alter_table("accounts", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_accounts_device_id"), type_="foreignkey")
         batch_op.drop_column("deals_read_until")

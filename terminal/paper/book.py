@@ -42,6 +42,25 @@ class Holding:
     stop_loss: Decimal | None
     targets: tuple[tuple[Decimal, Decimal], ...]
     opened_at: datetime
+    identifier: int = 0
+    swap: Decimal = Decimal(0)
+    rolled_until: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a deal has done, beyond which position it was done to. ``remaining`` is what is left open."""
+
+    side: Side
+    entry: DealEntry
+    reason: DealReason
+    volume: Decimal
+    price: Decimal
+    remaining: Decimal
+    profit: Decimal = Decimal(0)
+    swap: Decimal = Decimal(0)
+    commission: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +97,13 @@ async def owners(session: AsyncSession) -> dict[str, RowMapping]:
     return {row["login"]: row for row in rows.mappings()}
 
 
-async def last_change(session: AsyncSession) -> tuple[int, int]:
-    """The newest deal and the newest order: as long as they are the same, so is what waits for a price."""
+async def last_change(session: AsyncSession) -> tuple[int, int, int]:
+    """Newest deal, newest order, changes of what is open: while they are the same, so is what waits for a price."""
     deal, order = select(func.max(tables.deals.c.id)), select(func.max(tables.orders.c.id))
-    row = (await session.execute(select(deal.scalar_subquery(), order.scalar_subquery()))).one()
-    return row[0] or 0, row[1] or 0
+    changes = select(func.sum(tables.positions.c.revision)).where(tables.positions.c.status == "open")
+    row = (await session.execute(select(
+        deal.scalar_subquery(), order.scalar_subquery(), changes.scalar_subquery()))).one()
+    return row[0] or 0, row[1] or 0, row[2] or 0
 
 
 async def result_of(session: AsyncSession, login: str, magic: int) -> TradeResult | None:
@@ -112,51 +133,59 @@ async def write_order(session: AsyncSession, login: str, request: OrderRequest, 
     return number
 
 
-async def open_position(session: AsyncSession, holding: Holding, reason: DealReason) -> Holding:
-    """Write a new position and its deal; returns it with its ticket."""
+async def open_position(session: AsyncSession, holding: Holding) -> Holding:
+    """Write a new position; returns it with its ticket."""
     ticket = (await session.execute(insert(tables.positions).values(
         login=holding.login, magic=holding.magic, symbol=holding.symbol, side=holding.side.value,
         volume=holding.volume, entry_price=holding.entry_price, stop_loss=holding.stop_loss,
         targets=_plain(holding.targets), status="open", opened_at=holding.opened_at,
+        identifier=holding.identifier or None, swap=holding.swap, rolled_until=holding.rolled_until,
     ).returning(tables.positions.c.ticket))).scalar_one()
-    opened = replace(holding, ticket=ticket)
-    await write_deal(session, opened, opened.side, DealEntry.IN, reason, opened.volume, opened.entry_price, Decimal(0),
-                     opened.volume, opened.opened_at)
-    return opened
+    return replace(holding, ticket=ticket)
 
 
-async def reduce_position(session: AsyncSession, holding: Holding, volume: Decimal, price: Decimal, profit: Decimal,
-                          reason: DealReason, now: datetime) -> Holding | None:
-    """Close part or all of a position once: book its profit and its deal. None when it is not as remembered."""
-    rest = holding.volume - volume
-    targets = holding.targets
-    if reason == DealReason.TAKE_PROFIT:
-        targets = targets[1:]
-    guard = (tables.positions.c.ticket == holding.ticket, tables.positions.c.status == "open",
-             tables.positions.c.volume == holding.volume)
-    values: dict[str, Any] = {"volume": rest, "targets": _plain(targets)}
-    if rest == 0:
-        values |= {"status": "closed", "closed_at": now}
-    done = (await session.execute(
-        update(tables.positions).where(*guard).values(values).returning(tables.positions.c.ticket))).first()
-    if done is None:
-        return None
-    owner = await account(session, holding.login)
+async def change_position(session: AsyncSession, known: Holding, **changes: Any) -> Holding | None:
+    """Change an open position that is as it is remembered; None when it is not. Without volume it is closed."""
+    changed = replace(known, **changes, revision=known.revision + 1)
+    values: dict[str, Any] = {
+        "volume": changed.volume, "entry_price": changed.entry_price, "stop_loss": changed.stop_loss,
+        "targets": _plain(changed.targets), "swap": changed.swap, "rolled_until": changed.rolled_until,
+        "revision": changed.revision}
+    done = await session.execute(
+        update(tables.positions).where(
+            tables.positions.c.ticket == known.ticket, tables.positions.c.status == "open",
+            tables.positions.c.revision == known.revision)
+        .values(values).returning(tables.positions.c.ticket))
+    return changed if done.first() is not None else None
+
+
+async def close_position(session: AsyncSession, known: Holding, now: datetime) -> Holding | None:
+    """End an open position that is as it is remembered; None when it is not."""
+    closed = await change_position(session, known, volume=Decimal(0), swap=Decimal(0))
+    if closed is not None:
+        await session.execute(update(tables.positions).where(tables.positions.c.ticket == known.ticket).values(
+            status="closed", closed_at=now))
+    return closed
+
+
+async def book_money(session: AsyncSession, login: str, amount: Decimal) -> None:
+    """Add to an account's balance; the book's lock makes reading and writing one."""
+    owner = await account(session, login)
     assert owner is not None
-    await session.execute(update(tables.accounts).where(tables.accounts.c.login == holding.login).values(
-        balance=owner["balance"] + profit))
-    opposite = Side.SELL if holding.side == Side.BUY else Side.BUY
-    await write_deal(session, holding, opposite, DealEntry.OUT, reason, volume, price, profit, rest, now)
-    return replace(holding, volume=rest, targets=targets)
+    await session.execute(update(tables.accounts).where(tables.accounts.c.login == login).values(
+        balance=owner["balance"] + amount))
 
 
-async def write_deal(session: AsyncSession, about: Holding | Resting, side: Side, entry: DealEntry, reason: DealReason,
-                     volume: Decimal, price: Decimal, profit: Decimal, rest: Decimal, now: datetime) -> None:
+async def write_deal(session: AsyncSession, about: Holding | Resting, fact: Fact, now: datetime, *,
+                     magic: int | None = None) -> None:
+    """Write a deal; ``magic`` is that of the order that made it where the position is another's."""
     ticket = about.ticket if isinstance(about, Holding) else about.id
+    position_id = (about.identifier or ticket) if isinstance(about, Holding) else 0
     await session.execute(insert(tables.deals).values(
-        login=about.login, ticket=ticket, magic=about.magic, symbol=about.symbol, side=side.value, entry=entry.value,
-        reason=reason.value, volume=volume, price=price, profit=profit, swap=Decimal(0), commission=Decimal(0),
-        remaining_volume=rest, at=now))
+        login=about.login, ticket=ticket, magic=about.magic if magic is None else magic, symbol=about.symbol,
+        side=fact.side.value, entry=fact.entry.value, reason=fact.reason.value, volume=fact.volume, price=fact.price,
+        profit=fact.profit, swap=fact.swap, commission=fact.commission, remaining_volume=fact.remaining, at=now,
+        position_id=position_id))
 
 
 async def end_resting(session: AsyncSession, order_id: int, status: str, *, retcode: int | None = None,
@@ -184,9 +213,22 @@ async def holdings(session: AsyncSession, login: str | None = None) -> list[Hold
     return [_holding(row) for row in (await session.execute(query)).mappings()]
 
 
-async def resting(session: AsyncSession) -> list[Resting]:
-    """Every order that waits for its price."""
-    rows = await session.execute(select(tables.orders).where(tables.orders.c.status == "placed"))
+async def holding(session: AsyncSession, login: str, *, ticket: int | None = None,
+                  symbol: str | None = None) -> Holding | None:
+    """An account's open position of a ticket, or its first of a symbol."""
+    query = select(tables.positions).where(tables.positions.c.login == login, tables.positions.c.status == "open")
+    query = query.where(tables.positions.c.ticket == ticket if ticket is not None
+                        else tables.positions.c.symbol == symbol)
+    row = (await session.execute(query.order_by(tables.positions.c.ticket).limit(1))).mappings().first()
+    return _holding(row) if row else None
+
+
+async def resting(session: AsyncSession, login: str | None = None) -> list[Resting]:
+    """Orders that wait for their price, of one account or of all."""
+    query = select(tables.orders).where(tables.orders.c.status == "placed")
+    if login is not None:
+        query = query.where(tables.orders.c.login == login)
+    rows = await session.execute(query)
     return [Resting(row["id"], row["login"], row["magic"], row["symbol"], Side(row["side"]),
                     OrderType(row["order_type"]), row["volume"], row["price"], row["stop_loss"],
                     tuple(Decimal(t) for t in row["take_profits"]), row["expires_at"]) for row in rows.mappings()]
@@ -221,13 +263,15 @@ async def deals_of(session: AsyncSession, login: str, since: datetime, server: s
 def _deal(row: RowMapping, server: str) -> Deal:
     return Deal(row["id"], row["login"], server, row["ticket"], row["magic"], row["symbol"], Side(row["side"]),
                 DealEntry(row["entry"]), DealReason(row["reason"]), row["volume"], row["price"], row["profit"],
-                row["swap"], row["commission"], row["remaining_volume"], row["at"])
+                row["swap"], row["commission"], row["remaining_volume"], row["at"],
+                row["ticket"] if row["position_id"] is None else row["position_id"])
 
 
 def _holding(row: RowMapping) -> Holding:
     return Holding(row["ticket"], row["login"], row["magic"], row["symbol"], Side(row["side"]), row["volume"],
                    row["entry_price"], row["stop_loss"],
-                   tuple((Decimal(price), Decimal(volume)) for price, volume in row["targets"]), row["opened_at"])
+                   tuple((Decimal(price), Decimal(volume)) for price, volume in row["targets"]), row["opened_at"],
+                   row["identifier"] or 0, row["swap"], row["rolled_until"], row["revision"])
 
 
 def _plain(targets: tuple[tuple[Decimal, Decimal], ...]) -> list[list[str]]:

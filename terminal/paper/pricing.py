@@ -56,5 +56,5 @@ class Pricing:
             holding.ticket, holding.symbol, holding.side, holding.volume, holding.entry_price, price,
             holding.stop_loss, holding.targets[0][0] if holding.targets else None,
             maths.money(self.floating(holding, currency)),
-            maths.points(holding.side, holding.entry_price, price, point), maths.ZERO, holding.magic,
-            holding.opened_at)
+            maths.points(holding.side, holding.entry_price, price, point), holding.swap, holding.magic,
+            holding.opened_at, holding.identifier or holding.ticket)

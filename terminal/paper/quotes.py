@@ -61,6 +61,13 @@ class QuoteFeed:
         listing = self._listings.get(symbol)
         return listing.spec if listing else None
 
+    def listing(self, symbol: str) -> Listing | None:
+        return self._listings.get(symbol)
+
+    def relist(self, listing: Listing) -> None:
+        """Trade a symbol on other terms from now on."""
+        self._listings[listing.spec.name] = listing
+
     def specs(self) -> list[SymbolSpec]:
         """Of every symbol that has a price."""
         return [self._listings[name].spec for name in self._ticks]

@@ -23,6 +23,7 @@ accounts = Table(
     Column("leverage", Integer, nullable=False),
     Column("deposit", DecimalText, nullable=False),
     Column("balance", DecimalText, nullable=False),
+    Column("margin_mode", String(8), nullable=False, server_default="hedging"),
     Column("created_at", UtcInstant, nullable=False),
 )
 
@@ -63,6 +64,13 @@ positions = Table(
     Column("status", String(8), nullable=False),
     Column("opened_at", UtcInstant, nullable=False),
     Column("closed_at", UtcInstant),
+    # The position it continues the other way (netting); null: it is named by its ticket.
+    Column("identifier", BigInteger),
+    Column("swap", DecimalText, nullable=False, server_default="0"),
+    # Nights up to this midnight have been charged; null: none yet.
+    Column("rolled_until", UtcInstant),
+    # Grows with every change; whoever changes a position names the one it knows.
+    Column("revision", Integer, nullable=False, server_default="0"),
     Index("ix_paper_positions_login", "login", "status"),
     Index("ix_paper_positions_status", "status"),
 )
@@ -84,6 +92,8 @@ deals = Table(
     Column("commission", DecimalText, nullable=False),
     Column("remaining_volume", DecimalText, nullable=False),
     Column("at", UtcInstant, nullable=False),
+    # Null: the ticket.
+    Column("position_id", BigInteger),
     Index("ix_paper_deals_login", "login"),
 )
 

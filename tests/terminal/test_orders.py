@@ -162,9 +162,9 @@ async def test_opening_an_account_again_changes_nothing(sqlite_stage: Stage) -> 
 async def test_a_resting_order_expires_and_says_so(stage: Stage) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=60)
     await stage.send(1, order_type=LIMIT, price=D("1.09900"), expires_at=soon)
-    await stage.gateway._expire(soon - timedelta(seconds=1))
+    await stage.gateway.market.expire(soon - timedelta(seconds=1))
     assert await stage.deals() == []
-    await stage.gateway._expire(soon)
+    await stage.gateway.market.expire(soon)
     (deal,) = await stage.deals()
     assert (deal.reason, deal.volume, deal.magic) == (DealReason.EXPIRED, 0, 1)
     await stage.move("1.09000")

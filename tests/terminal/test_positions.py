@@ -143,10 +143,10 @@ async def test_a_margin_that_is_used_up_closes_the_worst_position(sqlite_stage: 
     await sqlite_stage.send(1, volume=D("4.00"))
     await sqlite_stage.send(2, volume=D("1.00"))
     await sqlite_stage.move("1.08600", "1.08608")
-    await sqlite_stage.gateway._stop_out(datetime.now(UTC))
+    await sqlite_stage.gateway.market.stop_out(datetime.now(UTC))
     assert len(await sqlite_stage.positions()) == 2, "equity of 2,960 is more than half of the margin"
     await sqlite_stage.move("1.08400", "1.08408")
-    await sqlite_stage.gateway._stop_out(datetime.now(UTC))
+    await sqlite_stage.gateway.market.stop_out(datetime.now(UTC))
     assert [position.magic for position in await sqlite_stage.positions()] == [2]
     ((reason, volume, _, _),) = await reasons(sqlite_stage)
     assert (reason, volume) == (DealReason.STOP_OUT, D("4.00"))
@@ -175,7 +175,7 @@ async def test_everything_survives_reopening_the_book(stage: Stage) -> None:
     await stage.send(2, order_type=OrderType.LIMIT, price=D("1.09500"))
     await stage.move("1.10108")
     before = [await stage.positions(), (await stage.gateway.account(stage.ref)).balance, await stage.deals()]
-    await stage.gateway._keep_quotes(datetime.now(UTC))
+    await stage.gateway.market.keep_quotes(datetime.now(UTC))
     reopened = type(stage.gateway)(stage.gateway._database, stage.quotes, leverage=100, step_seconds=1.0)
     stage.quotes.set_price("EURUSD", D("1.30000"), D("1.30008"))
     await reopened.load(datetime.now(UTC))
@@ -191,7 +191,7 @@ async def test_everything_survives_reopening_the_book(stage: Stage) -> None:
 
 async def test_the_markets_clock_moves_fills_expires_and_stops(sqlite_stage: Stage) -> None:
     stage, stopping = sqlite_stage, asyncio.Event()
-    stage.gateway._step_seconds = 0.01
+    stage.gateway.market.step_seconds = 0.01
     await stage.send(1, stop_loss=D("1.09000"))
     await stage.send(2, order_type=OrderType.LIMIT, price=D("1.00000"),
                      expires_at=datetime.now(UTC) + timedelta(seconds=0.2))

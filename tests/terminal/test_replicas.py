@@ -97,7 +97,7 @@ async def test_running_brokers_find_what_others_opened_by_themselves(pair: tuple
 async def test_all_keep_the_quotes_at_the_same_moment(pair: tuple[Stage, Stage], database: Database) -> None:
     now = datetime.now(UTC)
     for second in range(10):
-        await asyncio.gather(*(stage.gateway._keep_quotes(now + timedelta(seconds=second)) for stage in pair))
+        await asyncio.gather(*(stage.gateway.market.keep_quotes(now + timedelta(seconds=second)) for stage in pair))
     async with database.reading() as session:
         kept = await session.scalar(select(func.count()).select_from(tables.quotes))
         euro = (await session.execute(select(tables.quotes).where(tables.quotes.c.symbol == "EURUSD"))).one()
@@ -118,10 +118,10 @@ async def test_watching_margins_asks_the_book_once_however_many_trade(pair: tupl
 
     event.listen(Engine, "before_cursor_execute", count)
     try:
-        await gateway._stop_out(now)
+        await gateway.market.stop_out(now)
     finally:
         event.remove(Engine, "before_cursor_execute", count)
     assert sum("paper_accounts" in statement for statement in asked) == 1
     pair[0].quotes.set_price("EURUSD", D("1.09000"), D("1.09008"))
-    await gateway._stop_out(now)
+    await gateway.market.stop_out(now)
     assert [deal.reason for deal in await pair[0].deals()].count(DealReason.STOP_OUT) == 30
