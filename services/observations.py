@@ -5,11 +5,11 @@ is one transaction. A process that dies loses what it saw in the last moments, a
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import func, select
@@ -19,14 +19,15 @@ from models.account import Account, AccountStatus
 from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint
-from services import accounts
+from services import accounts, history
 from services.equity import Peak
 from services.upsert import insert
-from terminal.protocol import AccountSnapshot
+from terminal.protocol import AccountSnapshot, Position
 
 log = structlog.get_logger(__name__)
 
 Start = Callable[[str, Coroutine[Any, Any, None]], None]
+Kept = TypeVar("Kept")
 POINT_EVERY = timedelta(minutes=1)
 GATHER_SECONDS = 0.1
 MOST_REMEMBERED = 10_000
@@ -49,6 +50,15 @@ class Point:
 
 
 @dataclass(slots=True)
+class Levels:
+    """Stops and targets by ticket, when they were first seen, and whether they are on record."""
+
+    levels: dict[int, tuple[Decimal | None, Decimal | None]]
+    tried_at: datetime
+    is_noted: bool = False
+
+
+@dataclass(slots=True)
 class Batch:
     """What waits to be written."""
 
@@ -56,9 +66,10 @@ class Batch:
     peaks: dict[int, Peak] = field(default_factory=dict)
     troubles: dict[int, str] = field(default_factory=dict)
     sound: dict[int, AccountSnapshot] = field(default_factory=dict)
+    levels: dict[int, tuple[Account, Sequence[Position]]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.points or self.peaks or self.troubles or self.sound)
+        return bool(self.points or self.peaks or self.troubles or self.sound or self.levels)
 
 
 class Observations:
@@ -71,6 +82,7 @@ class Observations:
         self._idle = asyncio.Event()
         self._idle.set()
         self._last: dict[int, Point] = {}
+        self._levels: dict[int, Levels] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def peak_of(self, account_id: int) -> Peak | None:
@@ -79,11 +91,12 @@ class Observations:
         known = [peak for peak in found if peak is not None]
         return known[0].joined(known[-1]) if known else None
 
-    def seen(self, account: Account, snapshot: AccountSnapshot, peak: Peak | None, now: datetime) -> None:
-        """The account was read: a point of its curve, its ``peak`` if it has moved, and how the account stands."""
+    def seen(self, account: Account, snapshot: AccountSnapshot, positions: Sequence[Position], peak: Peak | None,
+             now: datetime) -> None:
+        """The account was read: a point of its curve, its ``peak`` if it has moved, how it and its positions stand."""
         point = Point(snapshot.taken_at, snapshot.equity, snapshot.balance)
         if point.is_due_after(self._last.get(account.id)):
-            self._remember(account.id, point)
+            _put(self._last, account.id, point)
             self._waiting.points[account.id] = point
         if peak is not None:
             before = self._waiting.peaks.get(account.id)
@@ -91,7 +104,18 @@ class Observations:
         if _has_changed(account, snapshot):
             self._waiting.troubles.pop(account.id, None)
             self._waiting.sound[account.id] = snapshot
+        self._look_at_levels(account, positions, now)
         self._write(now)
+
+    def _look_at_levels(self, account: Account, positions: Sequence[Position], now: datetime) -> None:
+        """Stops and targets are written when they have changed; what could not be noted is tried once a minute."""
+        levels = {p.ticket: (p.stop_loss, p.take_profit) for p in positions}
+        known = self._levels.get(account.id)
+        if known is not None and known.levels == levels and (known.is_noted or now - known.tried_at < POINT_EVERY):
+            return
+        _put(self._levels, account.id, Levels(levels, now))
+        if positions:
+            self._waiting.levels[account.id] = account, positions
 
     def broken(self, account: Account, trouble: str, now: datetime) -> None:
         """The terminal says that the link does not work until somebody changes something."""
@@ -99,12 +123,6 @@ class Observations:
             self._waiting.sound.pop(account.id, None)
             self._waiting.troubles[account.id] = trouble
             self._write(now)
-
-    def _remember(self, account_id: int, point: Point) -> None:
-        self._last.pop(account_id, None)
-        if len(self._last) >= MOST_REMEMBERED:
-            del self._last[next(iter(self._last))]
-        self._last[account_id] = point
 
     def _write(self, now: datetime) -> None:
         if self._waiting and self._idle.is_set():
@@ -130,7 +148,9 @@ class Observations:
                 self._at_work, self._waiting = self._waiting, Batch()
                 try:
                     async with self._database.writing() as session:
-                        await _write(session, self._at_work, now)
+                        noted = await _write(session, self._at_work, now)
+                    for account_id in noted:
+                        self._levels[account_id].is_noted = True
                 except BaseException:
                     # A point or a mark comes again with the next refresh; a peak may not.
                     for account_id, peak in self._at_work.peaks.items():
@@ -145,19 +165,33 @@ class Observations:
             self._idle.set()
 
 
+def _put(memory: dict[int, Kept], account_id: int, value: Kept) -> None:
+    """Remember it, in the place of what has not been seen for longest when there is too much."""
+    memory.pop(account_id, None)
+    if len(memory) >= MOST_REMEMBERED:
+        del memory[next(iter(memory))]
+    memory[account_id] = value
+
+
 def _has_changed(account: Account, snapshot: AccountSnapshot) -> bool:
     known = account.can_trade, account.leverage, account.margin_mode
     told = snapshot.can_trade, snapshot.leverage, snapshot.margin_mode
     return account.status == AccountStatus.BROKEN or known != told
 
 
-async def _write(session: AsyncSession, batch: Batch, now: datetime) -> None:
+async def _write(session: AsyncSession, batch: Batch, now: datetime) -> list[int]:
+    """Write it all; returns the accounts whose levels are on record."""
     await _write_peaks(session, batch.peaks, now)
     await _write_points(session, batch.points)
-    for account_id, trouble in batch.troubles.items():
-        await accounts.mark_broken(session, account_id, trouble, now)
-    for account_id, snapshot in batch.sound.items():
-        await accounts.mark_sound(session, account_id, snapshot, now)
+    noted = []
+    for account_id in sorted({*batch.troubles, *batch.sound, *batch.levels}):
+        if account_id in batch.troubles:
+            await accounts.mark_broken(session, account_id, batch.troubles[account_id], now)
+        if account_id in batch.sound:
+            await accounts.mark_sound(session, account_id, batch.sound[account_id], now)
+        if account_id in batch.levels and await history.note_levels(session, *batch.levels[account_id], now):
+            noted.append(account_id)
+    return noted
 
 
 async def _write_peaks(session: AsyncSession, peaks: dict[int, Peak], now: datetime) -> None:

@@ -18,7 +18,7 @@ from models.account import Account
 from models.order import DealCursor, Order, OrderStatus
 from models.signal import Terms
 from models.user import User
-from services import outbox, terms
+from services import history, outbox, terms
 from services.upsert import insert
 from terminal.protocol import Deal, DealEntry, DealReason, OrderRequest, OrderType, ResultStatus, Side, TradeResult
 
@@ -162,6 +162,7 @@ async def settle(session: AsyncSession, route: str, after: int, deals: Sequence[
         .values(deal_id=deals[-1].id).returning(DealCursor.deal_id))
     if moved is None:
         return False
+    await history.record_feed(session, route, deals, now)
     for deal in deals:
         await _apply(session, route, deal, now)
     return True

@@ -186,7 +186,7 @@ class Reader:
         recorded = past.peak.joined(waiting) if past.peak and waiting else past.peak or waiting
         # An account first seen in the red has had its balance as equity.
         peak = (recorded or Peak(snapshot.balance, Decimal("0.00"))).with_equity(snapshot.equity)
-        self._seen.seen(account, snapshot, peak if peak != recorded else None, now)
+        self._seen.seen(account, snapshot, positions, peak if peak != recorded else None, now)
         return Portfolio(
             account.id, snapshot, positions, digits, equity.fall(peak.equity, snapshot.equity), peak.deepest,
             now - snapshot.taken_at >= self._span, _change(snapshot, past.day_ago), _change(snapshot, past.week_ago),
