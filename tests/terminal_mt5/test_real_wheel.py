@@ -2,15 +2,10 @@
 
 import json
 
-import pytest
+from scripts.real_wheel import record
+from tests.terminal_mt5 import wine
 
-from scripts.real_wheel import place, record
-
-MISSING = place.missing()
-pytestmark = [
-    pytest.mark.wine,
-    pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}: `make wine` sets it up (optional, in CI too)"),
-]
+pytestmark = wine.NEEDED
 
 
 def test_the_real_wheel_is_as_it_was_recorded() -> None:
