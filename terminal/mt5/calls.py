@@ -27,7 +27,7 @@ class SupervisionRules:
     verifications: int = 4
     idle_seconds: float = 30.0
     """A terminal unused for so long gives way when another needs its place."""
-    farewell_seconds: float = 2.0
+    farewell_seconds: float = 1.5
     """What is under way at the end may take so long."""
 
     def seconds_for(self, op: str) -> float:
@@ -70,7 +70,8 @@ def refusal(error: Any, veil: Veil) -> GatewayError:
         raise ValueError("not an error")
     code, detail = error.get("code"), error.get("detail")
     flags = {name: error.get(name, False) for name in ("retryable", "ambiguous", "permanent")}
-    if not isinstance(code, str) or not isinstance(detail, str) or not all(type(flag) is bool for flag in flags.values()):
+    are_flags = all(isinstance(flag, bool) for flag in flags.values())
+    if not isinstance(code, str) or not isinstance(detail, str) or not are_flags:
         raise ValueError("not an error")
     return GatewayError(code[:40], veil.over(detail)[:LONGEST_DETAIL], **flags)
 

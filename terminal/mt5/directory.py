@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from terminal.protocol import AccountRef, GatewayError
@@ -71,11 +72,16 @@ class Directories:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, folder: Path) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._remove, folder)
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self._threads, self._remove, folder)
+        except RuntimeError:  # closed already: ``tidy`` finds it at the next start
+            return
+        await work
 
     def _discard_late(self, work: "asyncio.Future[Path]") -> None:
         if not work.cancelled() and work.exception() is None:
-            self._threads.submit(self._remove, work.result())
+            with suppress(RuntimeError):
+                self._threads.submit(self._remove, work.result())
 
     def _prepare(self, name: str, fresh: bool) -> Path:
         if not (self._template / PROGRAM).is_file():

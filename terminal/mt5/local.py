@@ -84,13 +84,16 @@ class LocalLauncher:
     def __init__(self, directories: Directories, environment: Mapping[str, str], *,
                  extra_path: Sequence[Path] = (), worker: str = WORKER) -> None:
         paths = os.pathsep.join(str(path) for path in (*extra_path, ROOT))
-        self._directories, self._worker = directories, worker
+        self._directories, self._worker, self._is_tidy = directories, worker, False
         # UTC because the library reads naive times as local ones; the rest of our environment is none of its business.
         self._environment = {**environment, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1",
                              "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC"}
 
     async def launch(self, ref: AccountRef, *, fresh: bool = False) -> Channel:
         """A worker in the account's directory, which is made where there is none."""
+        if not self._is_tidy:
+            self._is_tidy = True
+            await self._directories.tidy()
         directory = await self._directories.prepared(ref, fresh=fresh)
         ends = Ends(self._directories, directory if fresh else None)
         process = None
