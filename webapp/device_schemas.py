@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from webapp.schemas import Body, Instant, Side, printable
+from webapp.schemas import Body, Instant, Login, Side, printable
 
 MOST_POSITIONS = 1_000
 _FIGURE = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
@@ -23,14 +23,8 @@ def _not_negative(value: str) -> str:
     return value
 
 
-def _digits(value: Any) -> Any:
-    """A terminal's login is a number, and is sent as one or as text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 Figure = Annotated[str, BeforeValidator(_figure), Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$")]
 Amount = Annotated[Figure, AfterValidator(_not_negative)]
-Login = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,17}$")]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
 BrokerSymbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(printable)]
 Whole = Annotated[int, Field(ge=0, lt=2**63)]

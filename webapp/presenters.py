@@ -9,6 +9,7 @@ from models.billing import Operation, Subscription
 from models.message import InboxItem
 from models.order import Order
 from models.position import PositionAct
+from models.symbol import SymbolMap
 from models.user import User
 from runtime import strict_json
 from services import positions, terms
@@ -85,6 +86,12 @@ def _figures(of: Portfolio) -> dict[str, Any]:
         "free_margin": snapshot.free_margin, "margin_level": snapshot.margin_level,
         "drawdown_percent": of.drawdown_percent, "as_of": snapshot.taken_at, "stale": of.stale,
     }
+
+
+def symbol(row: SymbolMap) -> dict[str, Any]:
+    """A line of an account's symbol map."""
+    return {"symbol": row.symbol, "broker_symbol": row.broker_symbol, "source": row.source, "problem": row.problem,
+            "checked_at": row.checked_at}
 
 
 def device(of: DeviceView) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from webapp.api import (
     providers,
     receipts,
     signals,
+    symbols,
 )
 from webapp.api.signals import guarded
 from webapp.idempotent import once
@@ -58,6 +59,9 @@ def api() -> list[web.RouteDef]:
         web.patch(f"{API}/accounts/{{id}}", accounts.change),
         web.delete(f"{API}/accounts/{{id}}", linking.unlink),
         web.put(f"{API}/accounts/{{id}}/primary", linking.make_primary),
+        web.get(f"{API}/accounts/{{id}}/symbols", symbols.listed),
+        web.put(f"{API}/accounts/{{id}}/symbols/{{symbol}}", symbols.edit),
+        web.delete(f"{API}/accounts/{{id}}/symbols/{{symbol}}", symbols.forget),
         web.get(f"{API}/accounts/{{id}}/positions", positions.of_account),
         web.post(f"{API}/accounts/{{id}}/positions/{{ticket}}/close", acts.close),
         web.patch(f"{API}/accounts/{{id}}/positions/{{ticket}}", acts.modify),

@@ -47,7 +47,8 @@ def _note(value: str) -> str:
 Price = Annotated[Decimal, BeforeValidator(_price),
                   WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,10})?$"})]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-Symbol = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._#/-]{0,31}$")]
+_SYMBOL = r"^[A-Za-z0-9][A-Za-z0-9._#/-]{0,31}$"
+Symbol = Annotated[str, Field(pattern=_SYMBOL)]
 Side = Literal["buy", "sell"]
 OrderKind = Literal["market", "limit", "stop"]
 Range = Annotated[list[Price], Field(min_length=2, max_length=2)]
@@ -57,6 +58,19 @@ Note = Annotated[str, Field(max_length=500), AfterValidator(_note)]
 ExternalId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
 TermsHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Token = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a signal may be of this."""
+    return re.fullmatch(_SYMBOL, text) is not None
+
+
+def _digits(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# A terminal's login is a number, and comes as one or as text.
+Login = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,17}$")]
 
 
 class Body(BaseModel):
@@ -150,7 +164,7 @@ class LinkAccount(Body):
     """Which fields are needed depends on the route. The password is an investor's if the desk shall only look."""
 
     route: Literal["paper", "device", "terminal"]
-    login: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    login: Login | None = None
     server: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)] | None = None
     password: Annotated[SecretStr, Field(min_length=1, max_length=128)] | None = None
     device_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
