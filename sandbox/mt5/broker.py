@@ -1,0 +1,182 @@
+"""The broker: keeps its book, moves its market, and answers the terminals that come to it over TCP."""
+
+import asyncio
+import json
+import secrets
+import struct
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sandbox.loopback import is_loopback
+from sandbox.mt5.book import BUY, HEDGING, ZERO, Account, Book, Deal, Order, digest
+from sandbox.mt5.engine import FILLED, PARTLY, Engine
+from sandbox.mt5.faults import Faults
+from sandbox.mt5.market import Market, now_msc
+from sandbox.mt5.reckoning import Reckoning
+from sandbox.mt5.rules import DEAL, Request
+from sandbox.mt5.servers import DEFAULT_SERVERS, Instrument, ServerSpec, changed, instruments
+from sandbox.mt5.session import Hangup, Session
+
+_LENGTH = struct.Struct(">I")
+BY_HAND, BY_PROGRAM = 0, 3
+
+
+class Broker:
+    """Build, ``start``, open accounts, move prices, and ``stop`` it in the end; ``path`` is its SQLite file.
+
+    Prices and symbols are steered by the names they are listed under (``EURUSD``), whatever a server calls them.
+    """
+
+    def __init__(self, path: Path, servers: Sequence[ServerSpec] = DEFAULT_SERVERS) -> None:
+        self.servers = {server.name: server for server in servers}
+        self.listed: dict[str, dict[str, Instrument]] = {
+            server.name: instruments(server) for server in servers}
+        self.book, self.market, self.faults = Book(path), Market(), Faults()
+        self.reckoning = Reckoning(self.book, self.market, self.listed)
+        self.engine = Engine(self.book, self.market, self.reckoning, self.servers)
+        self.away_until: dict[int, int] = {}
+        """When the trade server of an account can be reached again, milliseconds UTC."""
+        self.auto_trading, self.api_disabled = True, False
+        """What is switched in the terminals themselves."""
+        self.calls: list[tuple[int, str]] = []
+        self.address = ""
+        self._server: asyncio.Server | None = None
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen; port 0 takes a free one. Returns ``host:port``."""
+        if not is_loopback(host):
+            raise ValueError(f"the broker listens on this machine only, not on {host}")
+        self.book.open()
+        self._server = await asyncio.start_server(self._serve, host, port)
+        self.address = f"{host}:{self._server.sockets[0].getsockname()[1]}"
+        return self.address
+
+    async def stop(self) -> None:
+        """Hang up on everybody and close the book."""
+        if self._server is not None:
+            self._server.close()
+            for session in self._sessions:
+                session.cancel()
+            await asyncio.gather(*self._sessions, return_exceptions=True)
+            await self._server.wait_closed()
+            self._server = None
+        self.book.close()
+
+    def write_terminal_folder(self, folder: Path) -> Path:
+        """Make a folder that the stand-in takes for a terminal of this broker; returns its program."""
+        (folder / "config").mkdir(parents=True, exist_ok=True)
+        (folder / "config" / "servers.json").write_text(json.dumps(dict.fromkeys(self.servers, self.address)))
+        program = folder / "terminal64.exe"
+        program.write_bytes(b"A placeholder: the sandbox's terminal is its broker.\n")
+        return program
+
+    # -- customers -----------------------------------------------------------------------------------------
+
+    def add_account(self, login: int | str, password: str, *, server: str | None = None, investor: str | None = None,
+                    currency: str = "USD", leverage: int = 100, balance: Decimal = Decimal(10_000),
+                    mode: str = HEDGING, otp: bool = False, fifo_close: bool = False, name: str = "") -> Account:
+        """Open an account; one that is there already keeps its money and takes the new terms."""
+        number, at = int(login), server or next(iter(self.servers))
+        if at not in self.servers:
+            raise ValueError(f"unknown server {at}")
+        digits = 0 if currency == "JPY" else 2
+        known = self.book.accounts.get(number)
+        account = Account(number, at, digest(password), digest(investor or secrets.token_hex(16)), currency, leverage,
+                          mode, known.balance if known else balance, name or f"Account {number}", otp, digits=digits,
+                          fifo_close=fifo_close)
+        self.book.put("accounts", account)
+        if known is None:
+            self._pay(account, balance)
+        return account
+
+    def _pay(self, account: Account, amount: Decimal) -> None:
+        self.book.put("deals", Deal(self.book.next_ticket(), 0, account.login, "", 2, 0, 0, 0, 0, ZERO, ZERO, amount,
+                                    "Deposit", now_msc()))
+
+    def change_account(self, login: int | str, **fields: Any) -> None:
+        """Set fields of an account: its balance, ``trade_allowed``, ``expert_allowed``, ``limit_orders`` …"""
+        account = self.book.accounts[int(login)]
+        for name, value in fields.items():
+            if not hasattr(account, name):
+                raise AttributeError(name)
+            setattr(account, name, digest(value) if name in ("password", "investor") else value)
+        self.book.put("accounts", account)
+
+    def change_symbol(self, symbol: str, server: str | None = None, **fields: Any) -> None:
+        """Other terms for a listed symbol, at one server or at all."""
+        for name in [server] if server else list(self.servers):
+            mine = self.listed[name]
+            for found in [one for one in mine.values() if one.listed == symbol]:
+                mine[found.name] = changed(found, fields)
+
+    def drop_symbol(self, symbol: str, server: str) -> None:
+        """A server no longer lists it."""
+        self.listed[server] = {name: one for name, one in self.listed[server].items() if one.listed != symbol}
+
+    # -- market --------------------------------------------------------------------------------------------
+
+    def set_price(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
+        """Move the market and do what that triggers; ValueError for an impossible quote."""
+        self.market.put(symbol, bid, ask)
+        self.engine.evaluate(symbol)
+
+    def by_hand(self, login: int | str, symbol: str, side: str, volume: Decimal, *, ticket: int = 0,
+                reason: int = BY_HAND, sl: Decimal = ZERO, tp: Decimal = ZERO) -> int:
+        """The customer trades in the terminal himself; returns the order's number. ValueError when refused."""
+        account = self.book.accounts[int(login)]
+        name = self.servers[account.server].names(symbol)
+        instrument = self.listed[account.server][name]
+        quote = self.market.quote(symbol)
+        kind = BUY if side == "buy" else 1
+        price = ZERO if quote is None else quote.ask if kind == BUY else quote.bid
+        filling = 0 if instrument.filling & 1 or instrument.execution < 2 else 1
+        outcome = self.engine.execute(account, Request(
+            DEAL, name, kind, volume, price, sl, tp, 0, 0, "", filling, 0, 0, 0, ticket, 0, reason))
+        if outcome.retcode != 10009:
+            raise ValueError(f"refused: {outcome.retcode}")
+        return outcome.order
+
+    def orders_executed(self, login: int | str) -> list[Order]:
+        """Every order of a program that was filled, wholly or in part, oldest first."""
+        return [order for order in self.book.ended.values()
+                if order.login == int(login) and order.reason == BY_PROGRAM and order.state in (PARTLY, FILLED)]
+
+    # -- terminals -----------------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions.add(task)
+        session = Session(self)
+        try:
+            while True:
+                (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+                message = json.loads(await reader.readexactly(length))
+                body = json.dumps(await session.answer(message["call"], message["args"])).encode()
+                writer.write(_LENGTH.pack(len(body)) + body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, Hangup, asyncio.CancelledError):
+            pass
+        finally:
+            self._sessions.discard(task)
+            writer.close()
+
+    def later(self, seconds: float, account: Account, request: Request) -> None:
+        """Execute a request some time from now, as a slow trade server does."""
+        task = asyncio.create_task(self._later(seconds, account, request))
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+    async def _later(self, seconds: float, account: Account, request: Request) -> None:
+        await asyncio.sleep(seconds)
+        self.engine.execute(account, request)
+
+    def steering(self) -> Mapping[str, Any]:
+        """What stands, for a console: accounts with their figures."""
+        return {str(account.login): {"server": account.server, "balance": format(account.balance, "f"),
+                                     "equity": format(self.reckoning.figures(account).equity, "f"),
+                                     "positions": len(self.book.positions_of(account.login))}
+                for account in self.book.accounts.values()}

@@ -1,0 +1,62 @@
+"""Bad weather on demand: the next calls of an account go wrong in a chosen way."""
+
+from dataclasses import dataclass
+
+ON_ANY_CALL = frozenset({"hang"})
+ON_SENDING = frozenset({
+    "timeout_after_fill", "no_answer", "requote", "price_off", "partial_fill", "altered_comment", "invalid_fill",
+    "reject", "late_fill", "lost_order", "placed_then_fill"})
+KINDS = ON_ANY_CALL | ON_SENDING | {"disconnect"}
+
+
+@dataclass(slots=True)
+class Fault:
+    """``hang`` waits before it answers; ``timeout_after_fill`` fills and answers that the time is over; ``no_answer``
+    fills and cuts the line; ``late_fill`` says that the time is over and fills some seconds later; ``lost_order``
+    says so and never fills; ``placed_then_fill`` answers that the order is placed and fills some seconds later;
+    ``disconnect`` takes the trade server away for some seconds.
+    """
+
+    login: int
+    kind: str
+    times: int
+    seconds: float = 2.0
+    call: str | None = None
+
+    def applies(self, login: int, call: str) -> bool:
+        """Without a call of its own a hang strikes any call, everything else only orders that are sent."""
+        if login != self.login:
+            return False
+        if self.call is not None:
+            return call == self.call
+        return self.kind in ON_ANY_CALL or call == "order_send"
+
+
+class Faults:
+    """Faults in the order they were asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def add(self, login: int | str, kind: str, times: int = 1, *, seconds: float = 2.0,
+            call: str | None = None) -> None:
+        """The next ``times`` calls of this account go wrong; ValueError for a kind there is not."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown fault {kind}")
+        self._waiting.append(Fault(int(login), kind, times, seconds, call))
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    def waiting(self) -> list[Fault]:
+        return list(self._waiting)
+
+    def take(self, login: int, call: str) -> Fault | None:
+        """The fault that strikes this call, if any; counts it."""
+        for fault in self._waiting:
+            if fault.applies(login, call):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._waiting.remove(fault)
+                return fault
+        return None
