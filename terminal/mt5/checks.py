@@ -195,6 +195,16 @@ def levels(side: Side, base: Decimal, stop: Decimal | None, targets: Sequence[De
                           else "A target is too close to the price.")
 
 
+def part(volume: Decimal, held: Decimal, spec: SymbolSpec) -> None:
+    """So much of a position can be closed, and what is left can stay."""
+    if volume <= 0 or maths.floor_to_step(volume, spec.volume_step) != volume:
+        raise Refused(faults.INVALID_CLOSE_VOLUME, "volume_not_in_steps")
+    if volume > held:
+        raise Refused(faults.INVALID_CLOSE_VOLUME, "volume_above_open")
+    if 0 < held - volume < spec.volume_min:
+        raise Refused(faults.INVALID_CLOSE_VOLUME, "remainder_below_minimum")
+
+
 def frozen(price: Decimal, row_levels: Sequence[Decimal | None], spec: SymbolSpec) -> None:
     """Near its stop, target or entry nothing may be changed any more."""
     if any(level is not None and abs(price - level) <= spec.freeze_level * spec.point for level in row_levels

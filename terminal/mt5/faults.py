@@ -96,6 +96,8 @@ def of_sign_in(code: int, text: str) -> GatewayError:
                             permanent=True)
     if code == AUTH_FAILED:
         return GatewayError("wrong_password", "The broker does not accept this login and password.", permanent=True)
+    if code == INVALID_PARAMS and not text.startswith("Terminal"):
+        return GatewayError("invalid_request", f"The terminal does not take the sign-in: {text}.", permanent=True)
     if code in (INVALID_PARAMS, NOT_FOUND):
         return GatewayError("broker_unknown", "The terminal does not know this server.", permanent=True)
     if code in (UNSUPPORTED, INVALID_VERSION):

@@ -64,5 +64,6 @@ def read_blocking(stream: BinaryIO) -> dict[str, Any] | None:
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
-    body = stream.read(length_of(head))
-    return decode(body)
+    length = length_of(head)
+    body = stream.read(length)
+    return decode(body) if len(body) == length else None

@@ -12,7 +12,7 @@ from terminal.protocol import GatewayError, ResultStatus, TradeResult
 
 FAR_BACK = timedelta(days=30)
 ENDED = {
-    codes.REJECTED: (10006, None), codes.CANCELED: (10007, "withdrawn"),
+    codes.REJECTED: (10006, None), codes.CANCELED: (10007, "cancelled"),
     codes.EXPIRED: (faults.INVALID_EXPIRATION, "not_reached_in_time")}
 
 # Why the trade server closes a position of its own accord; such a deal bears the position's magic.

@@ -33,7 +33,7 @@ class Session:
 
     def sign_in(self, path: str, password: str, timeout_seconds: float) -> AccountSnapshot:
         """Start the terminal, sign in, and read back who it is signed in as."""
-        if not self.login.isdecimal():
+        if not (self.login.isascii() and self.login.isdecimal() and 0 < int(self.login) < 1 << 64):
             raise GatewayError("invalid_request", "A login is a number.", permanent=True)
         try:
             self.library.ask("initialize", path, portable=True, login=int(self.login), server=self.server,

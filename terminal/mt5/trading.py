@@ -197,9 +197,8 @@ class Trader:
         side = convert.side(row.type)
         at = checks.market(session, row.symbol, None, EXITING)
         held = convert.exact(row.volume)
-        lots = held if volume is None else maths.floor_to_step(volume, at.spec.volume_step)
-        if not 0 < lots <= held or 0 < held - lots < at.spec.volume_min:
-            raise Refused(faults.INVALID_CLOSE_VOLUME, "invalid_close_volume")
+        lots = held if volume is None else volume
+        checks.part(lots, held, at.spec)
         checks.frozen(at.exit(side), [convert.level(row.sl, at.spec.digits), convert.level(row.tp, at.spec.digits)],
                       at.spec)
         fields: sending.Fields = {
