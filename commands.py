@@ -23,7 +23,7 @@ import migrations
 from backups import BackupFailed
 from config import ConfigurationError, Settings
 from models.database import Database, DatabaseUnavailable
-from services import canary, manual_grants, providers
+from services import canary, manual_grants, providers, rotation
 from services.errors import DomainError, NotFound
 from services.manual_grants import Gift
 from services.payments.protocol import OutcomeUnknown, PaymentError
@@ -173,19 +173,17 @@ async def _grant(database: Database, settings: Settings, arguments: argparse.Nam
 
 
 async def _rotate(database: Database, settings: Settings) -> tuple[dict[str, Any], str]:
-    sealed, total = vault(settings), 0
-    while True:
-        async with database.writing() as session:
-            await _check_key(session, sealed)
-            try:
-                done = await providers.reseal(session, sealed, 100)
-            except SealBroken as error:
-                raise CommandFailed(f"Neither MASTER_KEY nor MASTER_KEY_PREVIOUS opens {error}.") from error
-            if not done:
-                await canary.renew(session, sealed)
-        total += done
-        if not done:
-            return {"resealed": total}, f"{total} secrets sealed anew. MASTER_KEY_PREVIOUS may go."
+    sealed = vault(settings)
+    async with database.reading() as session:
+        await _check_key(session, sealed)
+    try:
+        total = await rotation.rotate(database, sealed)
+    except SealBroken as error:
+        raise CommandFailed(f"Neither MASTER_KEY nor MASTER_KEY_PREVIOUS opens {error}.") from error
+    async with database.writing() as session:
+        await _check_key(session, sealed)
+        await canary.renew(session, sealed)
+    return {"resealed": total}, f"{total} secrets sealed anew. MASTER_KEY_PREVIOUS may go."
 
 
 async def _doctor(database: Database, settings: Settings, revision: str | None) -> tuple[dict[str, Any], str]:

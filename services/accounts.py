@@ -17,6 +17,7 @@ from services.upsert import insert
 from services.vault import SealBroken, Vault
 from terminal.protocol import AccountRef, AccountSnapshot, GatewayError, PracticeGateway
 
+CHANGED = "users_whose_accounts_changed"
 PAPER_LOGIN_BASE = 50_000_000
 
 
@@ -30,9 +31,18 @@ def ref(account: Account) -> AccountRef:
     return AccountRef(account.login, account.server)
 
 
+def ref_of(snapshot: AccountSnapshot) -> AccountRef:
+    """The account's name in the words of its terminal."""
+    return AccountRef(snapshot.login, snapshot.server)
+
+
 async def take_turn(session: AsyncSession, user_id: int) -> None:
-    """Changes of which accounts a user has, and which is the primary, are made one after the other."""
+    """Changes of which accounts a user has, and which is the primary, are made one after the other.
+
+    Whoever remembers the user's accounts hears of it at the commit.
+    """
     await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    session.info.setdefault(CHANGED, set()).add(user_id)
 
 
 async def primary_to_trade(session: AsyncSession, user_id: int) -> Account:

@@ -60,8 +60,14 @@ async def link(desk: Desk, user_id: int, request: LinkRequest, now: datetime) ->
         proof = await _reported(desk, user_id, request, now)
     else:
         proof = await _signed_in(desk, user_id, request, now)
-    async with desk.database.writing() as session:
-        account = await _place(session, desk, user_id, proof, now)
+    try:
+        async with desk.database.writing() as session:
+            account = await _place(session, desk, user_id, proof, now)
+    except Exception:
+        # The terminal has been signed in with this password; whoever the account belongs to uses their own.
+        if proof.route == Route.TERMINAL:
+            await _close_terminal(desk, accounts.ref_of(proof.snapshot))
+        raise
     await desk.positions.forget(account.id)
     log.info("account_linked", account_id=account.id, route=account.route)
     return account
@@ -165,7 +171,7 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
     """Write the link. Everything that was looked at before is looked at again, now that nobody can change it."""
     await accounts.take_turn(session, user_id)
     told = proof.snapshot
-    own = await _own(session, user_id, AccountRef(told.login, told.server))
+    own = await _own(session, user_id, accounts.ref_of(told))
     await _may_link(session, desk, user_id, own, proof.route, now)
     if own is None:
         own = Account(user_id=user_id, login=told.login, server=told.server, label=_label(proof), sizing={},

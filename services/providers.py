@@ -47,7 +47,7 @@ async def add(session: AsyncSession, vault: Vault, name: str, now: datetime) -> 
 
 def _new_key(session: AsyncSession, vault: Vault, provider_id: int, now: datetime) -> Credentials:
     key_id, secret = f"pk_{secrets.token_hex(12)}", secrets.token_bytes(32)
-    sealed = vault.seal(secret, _place(key_id))
+    sealed = vault.seal(secret, secret_place(key_id))
     session.add(ProviderKey(key_id=key_id, provider_id=provider_id, sealed_secret=sealed, created_at=now))
     return Credentials(provider_id, key_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
 
@@ -60,7 +60,7 @@ async def signing_key(session: AsyncSession, vault: Vault, key_id: str) -> Signi
     )).one_or_none()
     if row is None:
         return None
-    return SigningKey(key_id, row.provider_id, vault.open(row.sealed_secret, _place(key_id)))
+    return SigningKey(key_id, row.provider_id, vault.open(row.sealed_secret, secret_place(key_id)))
 
 
 async def use_nonce(session: AsyncSession, key_id: str, nonce: str, now: datetime) -> None:
@@ -90,20 +90,12 @@ async def first_key(session: AsyncSession, vault: Vault, name: str) -> Credentia
         .order_by(ProviderKey.created_at).limit(1))).scalar_one_or_none()
     if row is None:
         return None
-    secret = vault.open(row.sealed_secret, _place(row.key_id))
+    secret = vault.open(row.sealed_secret, secret_place(row.key_id))
     return Credentials(row.provider_id, row.key_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
 
 
-async def reseal(session: AsyncSession, vault: Vault, limit: int) -> int:
-    """Seal up to ``limit`` secrets anew under the current master key; returns how many needed it."""
-    rows = (await session.scalars(select(ProviderKey))).all()
-    stale = [row for row in rows if not vault.is_current(row.sealed_secret)][:limit]
-    for row in stale:
-        row.sealed_secret = vault.seal(vault.open(row.sealed_secret, _place(row.key_id)), _place(row.key_id))
-    return len(stale)
-
-
-def _place(key_id: str) -> str:
+def secret_place(key_id: str) -> str:
+    """What a key's sealed secret is bound to."""
     return f"provider_keys:sealed_secret:{key_id}"
 
 

@@ -17,7 +17,7 @@ from services import accounts, entry, providers, tiers, users
 from services.desk import Desk
 from services.errors import InvalidRequest, NoAccount, NotFound
 from services.users import Person
-from services.vault import SealBroken, Vault
+from services.vault import SealBroken
 from tests.services import stage
 
 ANNA = Person(4711, "Anna <b>", "Ω", "anna", "de")
@@ -165,21 +165,6 @@ async def test_revoked_keys_and_disabled_providers_sign_nothing(desk: Desk, now:
     async with desk.database.reading() as session:
         for credentials in made:
             assert await providers.signing_key(session, desk.vault, credentials.key_id) is None
-
-
-async def test_keys_are_sealed_anew_in_steps(desk: Desk, now: datetime) -> None:
-    old, new = bytes(range(32)), bytes(range(100, 132))
-    async with desk.database.writing() as session:
-        made = [await providers.add(session, Vault(old), f"P{n}", now) for n in range(5)]
-    steps = []
-    while not steps or steps[-1]:
-        async with desk.database.writing() as session:
-            steps.append(await providers.reseal(session, Vault(new, old), 2))
-    assert steps == [2, 2, 1, 0]
-    async with desk.database.reading() as session:
-        for credentials in made:
-            key = await providers.signing_key(session, Vault(new), credentials.key_id)
-            assert key is not None and base64.urlsafe_b64decode(credentials.secret + "=") == key.secret
 
 
 async def test_unusable_names_are_refused(desk: Desk, now: datetime) -> None:
