@@ -128,9 +128,9 @@ def _requests() -> Iterator[str]:
     for name in ("order_check", "order_send"):
         yield from (f"{name}()", f"{name}(deal)", f"{name}({{}})", f"{name}({{1: 2}})", f"{name}(None)", f"{name}([])",
                     f"{name}(1)", f"{name}(deal, deal)", f"{name}(request=deal)", f"{name}(**deal)",
-                    # What is given by name is the request itself.
+                    # What is given by name is the request itself; even no names at all are too many beside one.
                     f"{name}(request=deal | {{'volume': 1}})", f"{name}(**deal | {{'volume': 1}})",
-                    f"{name}(deal, volume=1)", f"{name}(None, volume=1.0)",
+                    f"{name}(deal, volume=1)", f"{name}(None, volume=1.0)", f"{name}(deal, **{{}})",
                     f"{name}(deal | {{'unknown': 1}})",
                     # Of several faults the first in the order of TradeRequest's fields is named.
                     f"{name}(deal | {{'comment': 1, 'volume': 1, 'magic': 'x'}})",
