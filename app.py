@@ -39,10 +39,12 @@ from sandboxed import Surroundings
 from services import approvals, background, canary, execution, recovery, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
+from services.owners import Owners
 from services.positions import Reader
 from services.reports import Reports
 from services.sizing import SizingRules
 from services.vault import Vault
+from services.warmup import Looks
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import Gateway
@@ -202,6 +204,7 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
         positions=Reader(database, redis, gateways, cache=facts.positions.cache_seconds * seconds,
                          force_after=facts.positions.force_refresh_seconds * seconds,
                          written=presenters.written, start=supervisor.spawn),
+        owners=Owners(database), looks=Looks(redis, timedelta(minutes=facts.positions.warm_minutes)),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),
         execution_rules=execution.Rules(sizing, facts.orders.max_adverse_drift),

@@ -6,8 +6,8 @@ that may not write. PostgreSQL uses one ordinary pool for both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event, text
@@ -31,6 +31,7 @@ class Database:
         self._reader = reader
         self._writing = async_sessionmaker(writer, expire_on_commit=False)
         self._reading = async_sessionmaker(reader, expire_on_commit=False)
+        self._told: list[Callable[[AsyncSession], None]] = []
         # Fair turns for the one SQLite writer: waiting here costs nothing and never times out.
         self._turn: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
 
@@ -53,12 +54,15 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """One transaction that commits at the end of the block and rolls back on any exception."""
-        if self._turn is None:
-            async with self._writing() as session, session.begin():
+        async with self._turn or nullcontext(), self._writing() as session:
+            async with session.begin():
                 yield session
-            return
-        async with self._turn, self._writing() as session, session.begin():
-            yield session
+            for tell in self._told:
+                tell(session)
+
+    def on_commit(self, tell: Callable[[AsyncSession], None]) -> None:
+        """Call this with every session of this process that has committed; what it has to know is in ``info``."""
+        self._told.append(tell)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

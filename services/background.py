@@ -15,9 +15,11 @@ from models.order import Order, OrderStatus
 from runtime.supervision import finish
 from services import approvals, auth, fan_out, idempotency, inbox, orders, outbox, providers
 from services.desk import Desk
+from services.equity import Thinner
 from services.execution import Executor
 from services.fan_out import Pace
 from services.orders import Lease
+from services.warmup import Warmer
 from terminal.protocol import Deal, DealFeed
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ LOOK_SECONDS = 1.0
 DEALS_AT_ONCE = 200
 SWEEP_ROWS = 500
 JANITOR_SECONDS = 300.0
+WARM_UP_SECONDS = 5.0
 
 
 def clock() -> datetime:
@@ -39,6 +42,7 @@ def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta)
     desk.supervisor.start("orders", lambda: run_orders(desk, order_workers))
     desk.supervisor.start("expiry", lambda: run_expiry(desk))
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
+    desk.supervisor.start("warm_up", lambda: run_warm_ups(desk))
     for route, gateway in desk.gateways.items():
         if isinstance(gateway, DealFeed):
             desk.supervisor.start(f"deals_{route}", _deals_of(desk, gateway))
@@ -150,14 +154,24 @@ async def run_expiry(desk: Desk) -> None:
         await desk.supervisor.sleep(0.05 if done == SWEEP_ROWS else LOOK_SECONDS)
 
 
+async def run_warm_ups(desk: Desk) -> None:
+    """Keep the figures fresh of those who are looking."""
+    warmer = Warmer(desk.database, desk.positions, desk.looks)
+    while not desk.supervisor.stopping.is_set():
+        await warmer.step(clock())
+        await desk.supervisor.sleep(WARM_UP_SECONDS)
+
+
 async def run_janitor(desk: Desk, keep: timedelta) -> None:
-    """Delete what has had its effect and is old, a little at a time."""
+    """Delete what has had its effect and is old, a little at a time, and thin what becomes history."""
+    thinner = Thinner(desk.database)
     while not desk.supervisor.stopping.is_set():
         before, removed = clock() - keep, 0
         for sweep in (inbox.drop_handled, outbox.drop_settled, auth.drop_expired, providers.drop_nonces,
                       idempotency.drop_expired):
             async with desk.database.writing() as session:
                 removed += await sweep(session, before, SWEEP_ROWS)
+        removed += await thinner.step(clock(), SWEEP_ROWS)
         await desk.supervisor.sleep(1.0 if removed >= SWEEP_ROWS else JANITOR_SECONDS)
 
 

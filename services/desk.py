@@ -11,9 +11,11 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervisor, Wake
 from services import approvals, execution
 from services.auth import Tokens
+from services.owners import Owners
 from services.positions import Reader
 from services.tiers import Catalogue
 from services.vault import Vault
+from services.warmup import Looks
 from terminal.protocol import Gateway, PracticeGateway
 
 
@@ -55,6 +57,8 @@ class Desk:
     paper: PracticeGateway | None
     """The practice broker, which opens accounts by itself."""
     positions: Reader
+    owners: Owners
+    looks: Looks
     approval_rules: approvals.Rules
     execution_rules: execution.Rules
     onboarding: Onboarding

@@ -80,23 +80,6 @@ async def _take_turn(session: AsyncSession, account_id: int) -> None:
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
 
 
-async def record_feed(session: AsyncSession, route: str, deals: Sequence[Deal], now: datetime) -> None:
-    """Write down the deals of a feed, each on the account that is linked to its login."""
-    found: dict[tuple[str, str], list[Deal]] = {}
-    for deal in deals:
-        found.setdefault((deal.login, deal.server), []).append(deal)
-    linked = await session.scalars(select(Account).where(
-        Account.route == route, Account.login.in_({login for login, _ in found}), Account.unlinked_at.is_(None))
-        .order_by(Account.id))
-    for account in linked.all():
-        await record(session, account, found.get((account.login, account.server), []), now)
-
-
-async def _take_turn(session: AsyncSession, account_id: int) -> None:
-    """An account's history is written by one after the other, or two could each miss what the other has."""
-    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
-
-
 def intent_of(magic: int) -> int:
     """The magic of the order that a leg's magic belongs to."""
     return magic & ~LEG_BITS

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from runtime.coalescing import Coalesced
 from services import snapshots
-from services.snapshots import Kept, Portfolio
+from services.snapshots import Age, Kept, Portfolio
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,13 @@ redis.call('EXPIRE', KEYS[3], ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
 return 1
 """
+# KEYS: portfolios. Their first lines.
+_HEADS = """
+local heads = {}
+for number, key in ipairs(KEYS) do heads[number] = redis.call('GETRANGE', key, 0, 99) end
+return heads
+"""
+HEADS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class PositionCache:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._gets: Coalesced[str, bytes | None] = Coalesced(self._get_all)
-        self._claim, self._keep, self._forget = (redis.register_script(text) for text in (_CLAIM, _KEEP, _FORGET))
+        self._claim, self._keep, self._forget, self._heads = (
+            redis.register_script(text) for text in (_CLAIM, _KEEP, _FORGET, _HEADS))
         self._here: dict[int, bytes] = {}
         self._outdated: set[int] = set()
         self._away_until = 0.0
@@ -89,6 +97,23 @@ class PositionCache:
         found = [kept for value in (raw, self._here.get(account_id))
                  if value and (kept := snapshots.parse(value, account_id, is_shared=False))]
         return max(found, key=lambda kept: kept.read_at).portfolio if found else None
+
+    async def ages(self, account_ids: Sequence[int]) -> dict[int, Age]:
+        """How old the portfolios are that are kept; while Redis is away, those of this process."""
+        found: dict[int, Age] = {}
+        for start in range(0, len(account_ids), HEADS_AT_ONCE):
+            ids = account_ids[start:start + HEADS_AT_ONCE]
+            try:
+                self._check_away()
+                heads = await self._heads(keys=[_key(account_id) for account_id in ids])
+            except (RedisError, OSError, TimeoutError) as error:
+                self._away(error)
+                heads = [self._here.get(account_id, b"") for account_id in ids]
+            for account_id, head in zip(ids, heads, strict=True):
+                age = snapshots.age(head)
+                if age is not None and account_id not in self._outdated:
+                    found[account_id] = age
+        return found
 
     async def claim(self, account_id: int, span: timedelta) -> Claim:
         """Take the reading of this account for a short while, among all replicas."""

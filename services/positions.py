@@ -7,7 +7,7 @@ and balance, but an account without its positions would look as if it had none.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -22,7 +22,7 @@ from services.equity import HUNDREDTH, Peak
 from services.errors import TryLater
 from services.observations import Observations, Start
 from services.position_cache import PositionCache
-from services.snapshots import Kept, Portfolio
+from services.snapshots import Age, Kept, Portfolio
 from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position
 
 __all__ = ["Portfolio", "Reader", "percent"]
@@ -94,10 +94,11 @@ class Reader:
         """Return when everything that was seen is on record."""
         await self._seen.settled()
 
-    def hangs(self, account_id: int) -> bool:
-        """Whether a reading of this account is under way for longer than anybody waits."""
-        reading = self._under_way.get(account_id)
-        return reading is not None and self._left(reading) <= 0
+    async def ageing(self, account_ids: Sequence[int], now: datetime, early: timedelta) -> list[int]:
+        """Those of which nothing is kept that stays fresh for ``early``, without those being read just now."""
+        ages = await self._cache.ages(account_ids)
+        return [account_id for account_id in account_ids if account_id not in self._under_way
+                and _is_ageing(ages.get(account_id), now, self._span - early, self._force_after)]
 
     def _is_due(self, known: Kept, now: datetime, force: bool) -> bool:
         """A fresh one is due when forced, an old one always, but nobody asks a terminal twice in ``force_after``."""
@@ -218,6 +219,10 @@ def _completed(snapshot: AccountSnapshot, now: datetime) -> AccountSnapshot:
     elif level is None:
         level = percent(snapshot.equity, snapshot.margin)
     return replace(snapshot, margin_level=level, taken_at=min(snapshot.taken_at, now))
+
+
+def _is_ageing(age: Age | None, now: datetime, span: timedelta, force_after: timedelta) -> bool:
+    return age is None or (now - age.taken_at >= span and now - age.read_at >= force_after)
 
 
 def _change(snapshot: AccountSnapshot, before: Decimal | None) -> Decimal | None:

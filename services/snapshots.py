@@ -41,6 +41,14 @@ class Portfolio:
 
 
 @dataclass(frozen=True, slots=True)
+class Age:
+    """Of when a kept portfolio is, and when the terminal was asked for it."""
+
+    taken_at: datetime
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A portfolio in its written form. ``is_shared``: from Redis, where the changes of every replica are heard of."""
 
@@ -66,6 +74,15 @@ def encode(portfolio: Portfolio, answer: bytes) -> bytes:
         "drawdown": [portfolio.drawdown_percent, portfolio.max_drawdown_percent],
         "changes": [portfolio.day_change, portfolio.week_change]}, default=_plain)
     return b"%d %d %d %d\n" % head + answer + body.encode()
+
+
+def age(head: bytes) -> Age | None:
+    """From the beginning of the written form."""
+    try:
+        _, taken, read, _ = map(int, head.partition(b"\n")[0].split())
+        return Age(_EPOCH + taken * _MICROSECOND, _EPOCH + read * _MICROSECOND)
+    except (ValueError, OverflowError):
+        return None
 
 
 def parse(raw: bytes, account_id: int, *, is_shared: bool) -> Kept | None:

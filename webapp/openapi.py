@@ -95,6 +95,12 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
                                "unauthenticated unavailable"),
     ("GET", "/accounts/{id}/positions"): ("Positions of an account", BEARER, None, {200: "Portfolio"},
                                           "unauthenticated not_found invalid_request unavailable"),
+    ("GET", "/accounts/{id}/equity"): ("Equity over time", BEARER, None, {200: "EquityPoints"},
+                                       "unauthenticated not_found invalid_request"),
+    ("GET", "/accounts/{id}/history"): ("Positions an account has had, newest first", BEARER, None,
+                                        {200: "PastPositions"}, "unauthenticated not_found invalid_request"),
+    ("GET", "/portfolio"): ("All accounts together, by currency", BEARER, None, {200: "CurrencyTotals"},
+                            "unauthenticated invalid_request"),
     ("GET", "/positions"): ("Positions of the primary account", BEARER, None, {200: "Portfolio"},
                             "unauthenticated no_account invalid_request unavailable"),
 }
@@ -133,6 +139,8 @@ OPERATIONS |= {
 OTHER_STATUS = {("GET", "/positions", "no_account"): 404}
 QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/positions"): ("force_refresh",),
            ("GET", "/accounts/{id}/positions"): ("force_refresh",), ("GET", "/billing/preview"): ("tier",),
+           ("GET", "/accounts/{id}/equity"): ("span",), ("GET", "/portfolio"): ("force_refresh",),
+           ("GET", "/accounts/{id}/history"): ("status", "cursor", "limit"),
            ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
 _IN_PATH = re.compile(r"\{(\w+)\}")
 

@@ -8,14 +8,16 @@ from models.account import Account
 from models.billing import Operation, Subscription
 from models.message import InboxItem
 from models.order import Order
-from models.position import PositionAct
+from models.position import EquityPoint, PositionAct
 from models.symbol import SymbolMap
 from models.user import User
 from runtime import strict_json
 from services import positions, terms
 from services.approvals import ApprovalView
 from services.devices import DeviceView, Registered
+from services.history import PositionView
 from services.payments.protocol import Invoice, Money
+from services.portfolio import CurrencyTotal
 from services.positions import Portfolio
 from services.previews import PlanPreview
 from services.receipts import Receipt
@@ -140,6 +142,36 @@ def act(row: PositionAct) -> dict[str, Any]:
         "status": row.status, "volume": row.volume, "stop_loss": row.stop_loss, "take_profit": row.take_profit,
         "price": row.price, "retcode": row.retcode, "reason": row.reason, "error": row.error,
         "created_at": row.created_at, "updated_at": row.updated_at,
+    }
+
+
+def currency_total(of: CurrencyTotal) -> dict[str, Any]:
+    """A user's accounts of one currency together; the sums are null where no account has figures."""
+    return {
+        "currency": of.currency, "accounts": of.accounts, "balance": of.balance, "equity": of.equity,
+        "margin": of.margin, "free_margin": of.free_margin, "total_profit": of.profit, "as_of": of.as_of,
+        "stale": of.stale, "missing": [{"id": str(row.id), "label": row.label} for row in of.missing],
+    }
+
+
+def equity_point(of: EquityPoint, since: datetime) -> dict[str, Any]:
+    """A point of the curve; the one before its beginning is shown there."""
+    return {"at": max(of.at, since), "equity": of.equity, "balance": of.balance}
+
+
+def position_view(of: PositionView) -> dict[str, Any]:
+    """A position of the history with its events."""
+    row = of.record
+    return {
+        "id": str(row.id), "position_id": row.position_id if row.position_id > 0 else None,
+        "order_id": str(row.order_id) if row.order_id else None,
+        "symbol": row.symbol, "side": row.side, "status": row.status, "volume": row.volume,
+        "closed_volume": row.closed_volume, "entry_price": row.entry_price, "exit_price": row.exit_price,
+        "stop_loss": row.stop_loss, "take_profit": row.take_profit, "profit": row.profit, "swap": row.swap,
+        "commission": row.commission, "fee": row.fee, "net": row.net, "reason": row.reason,
+        "opened_at": row.opened_at, "closed_at": row.closed_at,
+        "events": [{"kind": event.kind, "volume": event.volume, "price": event.price, "stop_loss": event.stop_loss,
+                    "take_profit": event.take_profit, "reason": event.reason, "at": event.at} for event in of.events],
     }
 
 

@@ -1,36 +1,81 @@
-"""Live positions over HTTP."""
+"""Live positions over HTTP, of one account and of all of them, and what positions and equity have been."""
+
+from datetime import timedelta
 
 from aiohttp import web
 
 from models.account import Account
-from services import accounts
-from services.errors import NoAccount
+from services import equity, history, portfolio
+from services.errors import InvalidRequest, NoAccount
 from webapp import keys, presenters, problems
 from webapp.bodies import answer
-from webapp.paths import id_of, switch_of
+from webapp.paths import cursor_of, id_of, limit_of, switch_of
 from webapp.security import now, signed_in
+
+# How far back a curve goes, and how far apart its points are at least.
+SPANS = {"day": (timedelta(days=1), timedelta(minutes=1)), "week": (timedelta(days=7), timedelta(minutes=15)),
+         "month": (timedelta(days=30), timedelta(hours=1))}
 
 
 @signed_in("reads")
 async def of_primary(request: web.Request, user_id: int) -> web.Response:
     """The primary account's positions; 404 when there is no account."""
-    async with request.app[keys.desk].database.reading() as session:
-        try:
-            row = await accounts.primary(session, user_id)
-        except NoAccount as error:
-            return problems.problem(error.code, error.detail, request[keys.request_id], status=404)
+    try:
+        row = await request.app[keys.desk].owners.primary(user_id)
+    except NoAccount as error:
+        return problems.problem(error.code, error.detail, request[keys.request_id], status=404)
     return await _portfolio(request, row)
 
 
 @signed_in("reads")
 async def of_account(request: web.Request, user_id: int) -> web.Response:
     """The positions of one of this user's accounts."""
-    async with request.app[keys.desk].database.reading() as session:
-        row = await accounts.owned(session, user_id, id_of(request))
-    return await _portfolio(request, row)
+    return await _portfolio(request, await request.app[keys.desk].owners.owned(user_id, id_of(request)))
 
 
 async def _portfolio(request: web.Request, row: Account) -> web.Response:
+    """The answer as it is kept, else made anew."""
+    desk, moment, force = request.app[keys.desk], now(), switch_of(request, "force_refresh")
+    desk.looks.note(row.id, moment)
+    if not force:
+        kept = await desk.positions.ready(row.id, moment)
+        if kept is not None:
+            return web.Response(body=kept, content_type="application/json")
+    return answer(presenters.portfolio(await desk.positions.live(row, moment, force=force)))
+
+
+@signed_in("reads")
+async def combined(request: web.Request, user_id: int) -> web.Response:
+    """All accounts together, each currency for itself."""
     force = switch_of(request, "force_refresh")
-    found = await request.app[keys.desk].positions.live(row, now(), force=force)
-    return answer(presenters.portfolio(found))
+    totals = await portfolio.combined(request.app[keys.desk], user_id, now(), force)
+    return answer({"items": [presenters.currency_total(total) for total in totals], "next_cursor": None})
+
+
+@signed_in("reads")
+async def equity_of(request: web.Request, user_id: int) -> web.Response:
+    """The curve of an account's equity over a span."""
+    desk, account_id, span = request.app[keys.desk], id_of(request), request.query.get("span", "day")
+    if span not in SPANS:
+        raise InvalidRequest(f"span is one of {', '.join(SPANS)}.")
+    account = await desk.owners.owned(user_id, account_id)
+    back, width = SPANS[span]
+    since = now() - back
+    async with desk.database.reading() as session:
+        points = await equity.series(session, account.id, since)
+    return answer({"items": [presenters.equity_point(point, since) for point in equity.spaced(points, width)],
+                   "next_cursor": None})
+
+
+@signed_in("reads")
+async def history_of(request: web.Request, user_id: int) -> web.Response:
+    """The positions an account has had, the newest first, with what happened to each."""
+    desk, account_id, status = request.app[keys.desk], id_of(request), request.query.get("status") or None
+    if status not in (None, history.OPEN, history.CLOSED):
+        raise InvalidRequest("status is open or closed.")
+    before, limit = cursor_of(request), limit_of(request)
+    account = await desk.owners.owned(user_id, account_id)
+    async with desk.database.reading() as session:
+        views, following = await history.listed(session, account.id, status, before, limit)
+    return answer({"items": [presenters.position_view(view) for view in views],
+                   "next_cursor": str(following) if following is not None else None})
