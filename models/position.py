@@ -36,7 +36,8 @@ class DealRecord(Base):
     """One deal of an account, once. Money is in the account's currency; ``net`` is the sum of its four parts."""
 
     __tablename__ = "deals"
-    __table_args__ = (UniqueConstraint("account_id", "deal_id"), Index(None, "account_id", "position_id"))
+    __table_args__ = (UniqueConstraint("account_id", "deal_id"), Index(None, "account_id", "position_id"),
+                      Index(None, "account_id", "magic"))
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))

@@ -17,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.account import Account
 from models.order import DealCursor, Order, OrderStatus
 from models.signal import Terms
-from models.user import User
-from services import history, outbox, terms
+from services import history, outbox, settling, terms
 from services.upsert import insert
-from terminal.protocol import Deal, DealEntry, DealReason, OrderRequest, OrderType, ResultStatus, Side, TradeResult
+from terminal.protocol import Deal, OrderRequest, OrderType, ResultStatus, Side, TradeResult
 
 # A magic is our product's tag above 48 bits of order number: below 2**53, so every JSON reader keeps it exact.
 MAGIC_TAG = 1 << 48
@@ -163,41 +162,5 @@ async def settle(session: AsyncSession, route: str, after: int, deals: Sequence[
     if moved is None:
         return False
     await history.record_feed(session, route, deals, now)
-    for deal in deals:
-        await _apply(session, route, deal, now)
+    await settling.apply_feed(session, route, deals, now)
     return True
-
-
-async def _apply(session: AsyncSession, route: str, deal: Deal, now: datetime) -> None:
-    order = await session.scalar(select(Order).where(Order.magic == deal.magic).with_for_update())
-    if order is None:
-        return
-    before = order.status
-    if deal.reason == DealReason.EXPIRED:
-        order.status, order.reason = OrderStatus.EXPIRED, "not_reached_in_time"
-    elif deal.reason == DealReason.REJECTED:
-        order.status, order.reason = OrderStatus.REJECTED, "not_enough_money"
-    elif deal.entry == DealEntry.IN:
-        order.status, order.ticket = OrderStatus.FILLED, deal.ticket
-        order.fill_price, order.volume = deal.price, deal.volume
-    else:
-        order.profit = (order.profit or Decimal(0)) + deal.profit + deal.swap + deal.commission
-        if deal.remaining_volume == 0:
-            order.status, order.reason = OrderStatus.CLOSED, deal.reason.value
-    order.updated_at = now
-    if deal.entry == DealEntry.OUT or order.status != before:
-        await outbox.edit_cards(session, [order.approval_id], now)
-    if deal.entry == DealEntry.OUT or before == OrderStatus.PLACED:
-        await _tell(session, route, deal, order, now)
-
-
-async def _tell(session: AsyncSession, route: str, deal: Deal, order: Order, now: datetime) -> None:
-    """Owe the user a message about what happened while they were not looking."""
-    chat_id = await session.scalar(select(User.telegram_id).where(User.id == order.user_id, User.blocked_at.is_(None)))
-    account = await session.get_one(Account, order.account_id)
-    if chat_id is not None:
-        await outbox.say(session, chat_id, f"deal:{route}:{deal.id}", {
-            "template": "deal", "symbol": deal.symbol, "side": order.side, "reason": deal.reason.value,
-            "entry": deal.entry.value, "volume": format(deal.volume, "f"), "price": format(deal.price, "f"),
-            "profit": format(deal.profit + deal.swap + deal.commission, "f"), "currency": account.currency,
-            "remaining": format(deal.remaining_volume, "f"), "account": account.label}, now)

@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "deal_id", name=op.f("uq_deals_account_id_deal_id")),
     )
     with op.batch_alter_table("deals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_deals_account_id_magic"), ["account_id", "magic"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_deals_account_id_position_id"), ["account_id", "position_id"], unique=False
         )
@@ -265,6 +266,7 @@ def downgrade() -> None:
     op.drop_table("equity_points")
     with op.batch_alter_table("deals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_deals_account_id_position_id"))
+        batch_op.drop_index(batch_op.f("ix_deals_account_id_magic"))
 
     op.drop_table("deals")
     with op.batch_alter_table("device_snapshots", schema=None) as batch_op:

@@ -1,0 +1,108 @@
+"""Whose a position is: each order's part in it, reckoned from the position's deals.
+
+Where orders share a position (netting), what was opened first is closed first. An order that only closed what others
+had opened has been set off against them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from models.position import DealRecord
+from terminal.protocol import DealEntry, DealReason
+
+ZERO = Decimal(0)
+# Which leg of an order it is, in four bits of its magic.
+LEG_SHIFT, LEGS = 44, 16
+LEG_BITS = (LEGS - 1) << LEG_SHIFT
+
+
+@dataclass(slots=True)
+class Share:
+    """An order's part. ``left`` is still open; ``result`` is net of everything; ``end`` closed something last."""
+
+    ticket: int
+    fills: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+    left: Decimal = ZERO
+    result: Decimal = ZERO
+    end: DealRecord | None = None
+    is_set_off: bool = False
+
+    @property
+    def volume(self) -> Decimal:
+        """All that was executed, whether it opened something or closed another's."""
+        return sum((volume for volume, _ in self.fills), ZERO)
+
+    @property
+    def price(self) -> Decimal:
+        """The average price of its fills."""
+        return sum((volume * price for volume, price in self.fills), ZERO) / self.volume
+
+    def with_leg(self, other: "Share") -> "Share":
+        """Both together: the same order in two positions."""
+        ends = [end for end in (self.end, other.end) if end is not None]
+        return Share(self.ticket, [*self.fills, *other.fills], self.left + other.left, self.result + other.result,
+                     max(ends, key=lambda end: end.deal_id, default=None),
+                     self.is_set_off and other.is_set_off)
+
+
+@dataclass(slots=True)
+class _Part:
+    """What an order has opened and nobody has closed yet."""
+
+    magic: int
+    share: Share
+    volume: Decimal
+
+
+def magic_of_order(magic: int) -> int:
+    """The magic of the order that a leg's magic belongs to."""
+    return magic & ~LEG_BITS
+
+
+def legs_of(magic: int) -> list[int]:
+    """The magics an order's legs may have."""
+    return [magic + (leg << LEG_SHIFT) for leg in range(LEGS)]
+
+
+def of_position(deals: Iterable[DealRecord]) -> dict[int, Share]:
+    """Each order's share by its magic; ``deals`` are those of one position in the order of their ids."""
+    found: dict[int, Share] = {}
+    opened: list[_Part] = []
+    for deal in deals:
+        magic, rest = magic_of_order(deal.magic), deal.volume
+        # A closing deal carries its position's magic; one of another order is that order's own execution.
+        is_execution = deal.entry != DealEntry.OUT or (
+            deal.reason == DealReason.SIGNAL and all(part.magic != magic for part in opened))
+        if deal.entry != DealEntry.IN:
+            rest = _close(opened, deal)
+        if not is_execution:
+            continue
+        mine = found.setdefault(magic, Share(deal.position_id))
+        mine.fills.append((deal.volume, deal.price))
+        mine.is_set_off = deal.entry == DealEntry.OUT
+        if mine.is_set_off:
+            mine.end = deal
+            continue
+        opened.append(_Part(magic, mine, rest))
+        mine.left += rest
+        if deal.entry == DealEntry.IN:
+            mine.result += deal.commission + deal.fee
+    return found
+
+
+def _close(opened: list[_Part], deal: DealRecord) -> Decimal:
+    """Take a closing deal from what was opened first, with its money by volume; returns what it closes no more."""
+    closed = min(deal.volume, sum((part.volume for part in opened), ZERO))
+    money, rest = deal.profit + deal.swap + deal.commission + deal.fee, closed
+    while rest > 0:
+        part = opened[0]
+        taken = min(part.volume, rest)
+        part.share.result += money * taken / closed
+        part.share.left -= taken
+        part.share.end = deal
+        part.volume -= taken
+        rest -= taken
+        if part.volume == 0:
+            opened.pop(0)
+    return deal.volume - closed
