@@ -173,22 +173,19 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
     told = proof.snapshot
     own = await _own(session, user_id, accounts.ref_of(told))
     await _may_link(session, desk, user_id, own, proof.route, now)
+    is_new = own is None or own.unlinked_at is not None
+    becomes_primary = is_new and await _takes_over(session, user_id, proof.route)
     if own is None:
         own = Account(user_id=user_id, login=told.login, server=told.server, label=_label(proof), sizing={},
                       is_primary=False, created_at=now)
-        session.add(own)
-        is_new = True
-    else:
-        is_new = own.unlinked_at is not None
-    becomes_primary = is_new and await _takes_over(session, user_id, proof.route)
     own.route, own.broker, own.currency = proof.route, told.broker[:64], told.currency
     own.can_trade, own.leverage, own.margin_mode = told.can_trade, told.leverage, told.margin_mode
     own.status, own.trouble, own.verified_at, own.unlinked_at = AccountStatus.VERIFIED, None, now, None
     own.device_id = proof.device_id
+    session.add(own)
     try:
-        async with session.begin_nested():
-            await session.flush()
-    except IntegrityError as error:
+        await session.flush()
+    except IntegrityError as error:  # the index says that somebody else has it
         raise AlreadyLinked from error
     # Its id is part of what the seal is bound to.
     own.sealed_password = None if proof.password is None else desk.vault.seal(
