@@ -38,7 +38,9 @@ class Library:
 
     def ask(self, name: str, *args: Any, **named: Any) -> Any:
         """The answer of a function; CallFailed when it gives none."""
-        answer = getattr(self._module, name)(*args, **named)
+        function = getattr(self._module, name)
+        # The library refuses a request beside which names could stand, even when there are none: ``f(x, **{})``.
+        answer = function(*args, **named) if named else function(*args)
         if answer is None or answer is False:
             code, text = self._module.last_error()
             raise CallFailed(int(code), str(text))
