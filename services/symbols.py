@@ -5,20 +5,23 @@ A terminal that does not answer is a GatewayError and says nothing of the symbol
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus
 from models.database import Database
 from models.symbol import MapSource, SymbolMap
 from services import accounts, audit, symbol_search
-from services.desk import Desk
 from services.errors import InvalidRequest, NotFound, TryLater
 from services.instruments import normal
 from services.symbol_search import Found
 from services.upsert import insert
 from terminal.protocol import AccountRef, Gateway, GatewayError
+
+if TYPE_CHECKING:
+    from services.desk import Desk
 
 LOOK_AGAIN = timedelta(hours=1)
 REFUSALS = {symbol_search.MISSING: "unknown_symbol", symbol_search.AMBIGUOUS: "symbol_ambiguous",
@@ -76,7 +79,16 @@ async def listed(session: AsyncSession, user_id: int, account_id: int) -> list[S
         select(SymbolMap).where(SymbolMap.account_id == account_id).order_by(SymbolMap.symbol)))
 
 
-async def edit(desk: Desk, user_id: int, account_id: int, symbol: str, broker_symbol: str,
+async def counted(session: AsyncSession, user_id: int) -> dict[int, tuple[int, int]]:
+    """By account: how many symbols are on its map, and how many of them have a problem."""
+    rows = await session.execute(
+        select(SymbolMap.account_id, func.count(), func.count(SymbolMap.problem))
+        .join(Account, Account.id == SymbolMap.account_id)
+        .where(Account.user_id == user_id, Account.unlinked_at.is_(None)).group_by(SymbolMap.account_id))
+    return {account_id: (known, problems) for account_id, known, problems in rows}
+
+
+async def edit(desk: "Desk", user_id: int, account_id: int, symbol: str, broker_symbol: str,
                now: datetime) -> SymbolMap:
     """The owner says which of the broker's symbols it is; InvalidRequest when the broker has none of that name."""
     async with desk.database.reading() as session:
@@ -92,7 +104,7 @@ async def edit(desk: Desk, user_id: int, account_id: int, symbol: str, broker_sy
         return await session.get_one(SymbolMap, (account_id, key))
 
 
-async def _at_broker(desk: Desk, account: Account, name: str) -> str:
+async def _at_broker(desk: "Desk", account: Account, name: str) -> str:
     """The name as the broker spells it. A device does not tell what its broker has: there it is taken as given."""
     gateway = desk.gateways.get(account.route)
     if gateway is None or account.status != AccountStatus.VERIFIED:
