@@ -207,7 +207,7 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
         owners=Owners(database), looks=Looks(redis, timedelta(minutes=facts.positions.warm_minutes)),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),
-        execution_rules=execution.Rules(sizing, facts.orders.max_adverse_drift),
+        execution_rules=execution.Rules(sizing, facts.orders.max_adverse_drift, catalogue),
         onboarding=Onboarding(facts.signals.auto_follow, facts.accounts.open_paper_on_start,
                               facts.accounts.paper_currency, facts.accounts.paper_deposit, settings.admin_ids),
         wakes=Wakes(), metrics=metrics, supervisor=supervisor, replica=replica or secrets.token_hex(8))

@@ -8,7 +8,7 @@ import structlog
 
 from models.account import Account
 from models.approval import ApprovalStatus
-from services import accounts, execution, sizing, terms
+from services import accounts, execution, sizing, symbols, terms
 from services.approvals import ApprovalView
 from services.desk import Desk
 from services.errors import NoAccount
@@ -41,10 +41,16 @@ async def outlook(desk: Desk, view: ApprovalView, now: datetime) -> Outlook:
     gateway, ref = desk.gateways.get(account.route), accounts.ref(account)
     if gateway is None:
         return Outlook(None, None, account, None, None, None)
+    is_open = view.status == ApprovalStatus.PENDING
+    if is_open and not account.can_trade:
+        return Outlook(None, None, account, None, None, "view_only")
     try:
-        equity = (await gateway.account(ref)).equity if view.status == ApprovalStatus.PENDING else Decimal(0)
+        resolved = await symbols.resolve(desk.database, gateway, account, view.levels.symbol, now)
+        if resolved.name is None:
+            return Outlook(None, None, account, None, None, resolved.refusal if is_open else None)
+        equity = (await gateway.account(ref)).equity if is_open else Decimal(0)
         planned = await execution.plan(
-            gateway, desk.execution_rules, ref, account.sizing, symbol=view.levels.symbol, side=view.levels.side,
+            gateway, desk.execution_rules, ref, account.sizing, symbol=resolved.name, side=view.levels.side,
             order_type=view.levels.order_type, entry=terms.entry_edge(view.levels), stop=view.levels.stop_loss,
             targets=view.levels.take_profits, equity=equity)
     except GatewayError as error:
@@ -54,7 +60,7 @@ async def outlook(desk: Desk, view: ApprovalView, now: datetime) -> Outlook:
     price = None
     if planned.tick is not None:
         price = planned.tick.ask if view.levels.side == "buy" else planned.tick.bid
-    if view.status != ApprovalStatus.PENDING:
+    if not is_open:
         return Outlook(digits, price, account, None, None, None)
     mode = sizing.sizing_of(account.sizing, desk.execution_rules.sizing)["mode"]
     return Outlook(digits, price, account, planned.volume, planned.loss, planned.refusal,

@@ -1,5 +1,6 @@
 """Executing orders on terminals: size, check, write the intent, send, record. Network outside transactions."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,18 +8,37 @@ from decimal import Decimal
 
 import structlog
 
+from models.account import Account, AccountStatus, Route
 from models.database import Database
 from models.order import Order, OrderStatus
-from services import accounts, orders, sizing
+from services import accounts, orders, sizing, symbols, tiers
 from services.orders import Lease
 from services.sizing import SizingRules
-from terminal.protocol import AccountRef, Gateway, GatewayError, OrderType, Side, SymbolSpec, Tick
+from services.tiers import Catalogue
+from terminal.protocol import (
+    AccountRef,
+    AccountSnapshot,
+    Gateway,
+    GatewayError,
+    OrderType,
+    ResultStatus,
+    Side,
+    SymbolSpec,
+    Tick,
+    TradeResult,
+)
 
 log = structlog.get_logger(__name__)
 
-RETRY = timedelta(seconds=1)
+RETRY, RETRY_BUSY = timedelta(seconds=1), timedelta(seconds=3)
 LOOK_AGAIN = timedelta(seconds=5)
-LEASE = timedelta(seconds=20)
+LEASE, SPARE = timedelta(seconds=20), timedelta(seconds=2)
+# A terminal that cannot tell a repeat: so long an order may show up in its history, so far back it is looked for.
+SHOWS_WITHIN, LOOK_BACK = timedelta(seconds=30), timedelta(seconds=60)
+# The trade server's refusals that are over in a moment: too many requests, locked, frozen, being changed.
+BUSY = (10023, 10024, 10028, 10029, 10041)
+# And the answers that leave open what was done.
+AMBIGUOUS = (10011, 10012, 10031)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +47,7 @@ class Rules:
 
     sizing: SizingRules
     max_adverse_drift: Decimal
+    catalogue: Catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +64,10 @@ class Plan:
 async def plan(gateway: Gateway, rules: Rules, ref: AccountRef, stored_sizing: dict[str, str], *, symbol: str,
                side: str, order_type: str, entry: Decimal | None, stop: Decimal | None,
                targets: Sequence[Decimal], equity: Decimal) -> Plan:
-    """Size an order as it stands now and check it against the market; changes nothing."""
+    """Size an order as it stands now and check it against the market; changes nothing.
+
+    ``symbol`` is the broker's own name for it.
+    """
     spec, tick = await gateway.symbol(ref, symbol), await gateway.tick(ref, symbol)
     if spec is None:
         return Plan(None, "unknown_symbol", None, None, None)
@@ -90,9 +114,9 @@ class Executor:
         self._owner = owner
 
     async def take(self, now: datetime, limit: int) -> list[Lease]:
-        """Lease orders that are due."""
+        """Lease orders that are due, one for each account."""
+        routes = [route for route, gateway in self._gateways.items() if gateway.executes]
         async with self._database.writing() as session:
-            routes = [route for route, gateway in self._gateways.items() if gateway.executes]
             return await orders.lease(session, routes, self._owner, now, LEASE, limit)
 
     async def execute(self, lease: Lease, now: datetime) -> None:
@@ -103,34 +127,76 @@ class Executor:
             else:
                 await self._send_new(lease, now)
         except GatewayError as error:
-            await self._not_now(lease.order, error, now)
+            await self._not_now(lease, error, now)
 
     async def _send_new(self, lease: Lease, now: datetime) -> None:
-        order, ref = lease.order, accounts.ref(lease.account)
+        order, account, ref = lease.order, lease.account, accounts.ref(lease.account)
         if order.expires_at <= now:
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
             return
-        gateway = self._gateways[lease.account.route]
-        snapshot = await gateway.account(ref)
-        planned = await plan(gateway, self._rules, ref, lease.account.sizing, symbol=order.symbol, side=order.side,
-                             order_type=order.order_type, entry=order.entry_price, stop=order.stop_loss,
-                             targets=orders.by_distance(order), equity=snapshot.equity)
-        if planned.volume is None:
-            await self._refuse(order, OrderStatus.REJECTED, planned.refusal or "refused", None, now)
+        gateway = self._gateways[account.route]
+        refusal = await self._refusal(account, now)
+        symbol, planned = None, None
+        if refusal is None:
+            resolved = await symbols.resolve(self._database, gateway, account, order.symbol, now)
+            symbol, refusal = resolved.name, resolved.refusal
+        if symbol is not None:
+            snapshot = await gateway.account(ref)
+            planned = await self._plan(gateway, account, order, symbol, snapshot)
+            refusal = planned.refusal if snapshot.can_trade else "view_only"
+        if refusal is not None or symbol is None or planned is None or planned.volume is None:
+            await self._refuse(order, OrderStatus.REJECTED, refusal or "refused", None, now)
             return
         async with self._database.writing() as session:
             if not await orders.mark_sent(session, order.id, self._owner, planned.volume, now):
                 return
-        await self._hand_over(gateway, ref, order, planned.volume, now)
+        await self._hand_over(gateway, lease, symbol, planned.volume, now)
 
-    async def _hand_over(self, gateway: Gateway, ref: AccountRef, order: Order, volume: Decimal,
-                         now: datetime) -> None:
+    async def _refusal(self, account: Account, now: datetime) -> str | None:
+        """Why nothing may be traded on this account now, whatever was so when it was approved."""
+        async with self._database.reading() as session:
+            current = await session.get(Account, account.id)
+            tier = await tiers.tier_of(session, self._rules.catalogue, account.user_id, now)
+        if current is None or current.unlinked_at is not None:
+            return "account_unlinked"
+        if current.status != AccountStatus.VERIFIED:
+            return "account_broken"
+        if not current.can_trade:
+            return "view_only"
+        return None if tier.live or account.route == Route.PAPER else "tier_too_low"
+
+    async def _plan(self, gateway: Gateway, account: Account, order: Order, symbol: str,
+                    snapshot: AccountSnapshot) -> Plan:
+        return await plan(gateway, self._rules, accounts.ref(account), account.sizing, symbol=symbol, side=order.side,
+                          order_type=order.order_type, entry=order.entry_price, stop=order.stop_loss,
+                          targets=orders.by_distance(order), equity=snapshot.equity)
+
+    async def _hand_over(self, gateway: Gateway, lease: Lease, symbol: str, volume: Decimal, now: datetime) -> None:
+        """Let the terminal hear of it. It has until the lease is nearly over, or another might ask meanwhile."""
+        order = lease.order
         try:
-            result = await gateway.send(ref, orders.request(order, volume))
+            async with asyncio.timeout((LEASE - SPARE).total_seconds()):
+                result = await gateway.send(accounts.ref(lease.account), orders.request(order, symbol, volume))
+        except TimeoutError:
+            await self._lose_sight(order, "terminal_hangs", now)
         except GatewayError as error:
-            log.warning("order_outcome_unknown", order_id=order.id, code=error.code)
+            if error.ambiguous:
+                await self._lose_sight(order, error.code, now)
+            else:
+                await self._take_back(lease, error, now)
+        else:
+            await self._record(order, result, now)
+
+    async def _record(self, order: Order, result: TradeResult, now: datetime) -> None:
+        """Write down a terminal's answer, unless it is that there is none yet."""
+        is_refused = result.status == ResultStatus.REJECTED
+        if is_refused and result.retcode in BUSY and order.expires_at > now + RETRY_BUSY:
             async with self._database.writing() as session:
-                await orders.lose_sight(session, order.id, now + LOOK_AGAIN, error.code, now)
+                await orders.take_back(session, order.id, now + RETRY_BUSY, str(result.retcode), now)
+            return
+        is_on_its_way = result.status == ResultStatus.PLACED and order.order_type == OrderType.MARKET
+        if is_on_its_way or (is_refused and result.retcode in AMBIGUOUS):
+            await self._lose_sight(order, str(result.retcode), now)
             return
         async with self._database.writing() as session:
             await orders.record(session, order.id, result, now)
@@ -140,29 +206,56 @@ class Executor:
         """Ask the terminal what became of the order; only one that can tell a repeat is asked again to trade."""
         order, ref = lease.order, accounts.ref(lease.account)
         gateway = self._gateways[lease.account.route]
-        found = await gateway.find(ref, orders.magic_of(order.id))
+        sent_at = order.sent_at or order.updated_at
+        found = await gateway.find(ref, orders.magic_of(order.id), sent_at - LOOK_BACK)
         if found is not None:
-            async with self._database.writing() as session:
-                await orders.record(session, order.id, found, now)
+            await self._record(order, found, now)
+        elif not gateway.resends_safely:
+            if now - sent_at < SHOWS_WITHIN:
+                await self._lose_sight(order, "not_found_yet", now)
+            else:
+                await self._refuse(order, OrderStatus.EXPIRED, "not_executed", None, now)
         elif order.expires_at <= now:
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
-        elif gateway.resends_safely and order.volume is not None:
-            await self._hand_over(gateway, ref, order, order.volume, now)
-        else:
-            async with self._database.writing() as session:
-                await orders.lose_sight(session, order.id, now + LOOK_AGAIN, "not_found_yet", now)
+        elif order.volume is not None:
+            resolved = await symbols.resolve(self._database, gateway, lease.account, order.symbol, now)
+            await self._hand_over(gateway, lease, resolved.name or order.symbol, order.volume, now)
 
-    async def _not_now(self, order: Order, error: GatewayError, now: datetime) -> None:
+    async def _take_back(self, lease: Lease, error: GatewayError, now: datetime) -> None:
+        """The terminal has not taken the order: it may be sent again, or is refused for good."""
+        if error.retryable:
+            async with self._database.writing() as session:
+                await orders.take_back(session, lease.order.id, now + RETRY, error.code, now)
+        else:
+            await self._give_up(lease, error, now)
+
+    async def _not_now(self, lease: Lease, error: GatewayError, now: datetime) -> None:
+        order = lease.order
         if order.status == OrderStatus.UNKNOWN:
             # It may have been executed: whatever the trouble, only the terminal's answer ends it.
+            if error.permanent:
+                await self._mark_broken(lease.account, error, now)
+            await self._lose_sight(order, error.code, now)
+        elif error.retryable:
             async with self._database.writing() as session:
-                await orders.lose_sight(session, order.id, now + LOOK_AGAIN, error.code, now)
-            return
-        if not error.retryable:
-            await self._refuse(order, OrderStatus.FAILED, error.code, error.detail, now)
-            return
+                await orders.postpone(session, order.id, self._owner, now + RETRY, error.code, now)
+        else:
+            await self._give_up(lease, error, now)
+
+    async def _give_up(self, lease: Lease, error: GatewayError, now: datetime) -> None:
+        if error.permanent:
+            await self._mark_broken(lease.account, error, now)
+        await self._refuse(lease.order, OrderStatus.FAILED, error.code, error.detail, now)
+
+    async def _mark_broken(self, account: Account, error: GatewayError, now: datetime) -> None:
         async with self._database.writing() as session:
-            await orders.postpone(session, order.id, self._owner, now + RETRY, error.code, now)
+            await accounts.mark_broken(session, account.id, error.code, now)
+
+    async def _lose_sight(self, order: Order, code: str, now: datetime) -> None:
+        if order.status != OrderStatus.UNKNOWN:
+            log.warning("order_outcome_unknown", order_id=order.id, code=code)
+        async with self._database.writing() as session:
+            await orders.lose_sight(session, order.id, now + LOOK_AGAIN, code, now)
 
     async def _refuse(self, order: Order, status: OrderStatus, reason: str, error: str | None, now: datetime) -> None:
         async with self._database.writing() as session:

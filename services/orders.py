@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from models.account import Account
 from models.order import DealCursor, Order, OrderStatus
@@ -23,6 +24,7 @@ from terminal.protocol import Deal, OrderRequest, OrderType, ResultStatus, Side,
 
 # A magic is our product's tag above 48 bits of order number: below 2**53, so every JSON reader keeps it exact.
 MAGIC_TAG = 1 << 48
+LEASING = 0x6F726473  # "ords"
 OPEN_STATES = (OrderStatus.QUEUED, OrderStatus.LEASED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
@@ -51,14 +53,25 @@ def intend(row: Terms, approval_id: int, user_id: int, account_id: int, signal_e
 
 async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: datetime, span: timedelta,
                 limit: int) -> list[Lease]:
-    """Take orders that are due: new ones, and those whose holder has vanished or could not tell the outcome."""
-    held = (OrderStatus.LEASED, OrderStatus.SENT)
-    due = (select(Order.id).join(Account, Account.id == Order.account_id)
-           .where(Account.route.in_(routes),
+    """Take orders that are due: new ones, and those whose holder has vanished or could not tell the outcome.
+
+    One order at a time for each account, whoever asks: a slow terminal holds up nobody else's.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        # Takers take turns: SKIP LOCKED alone would give two of them an order each of the same account.
+        await session.execute(select(func.pg_advisory_xact_lock(LEASING)))
+    held, other = (OrderStatus.LEASED, OrderStatus.SENT), aliased(Order)
+    is_busy = exists().where(other.account_id == Order.account_id, other.status.in_(OPEN_STATES),
+                             other.lease_until > now)
+    due = (select(Order.id, Order.account_id).join(Account, Account.id == Order.account_id)
+           .where(Account.route.in_(routes), ~is_busy,
                   or_(and_(Order.status.in_([OrderStatus.QUEUED, OrderStatus.UNKNOWN]), Order.next_try_at <= now),
                       and_(Order.status.in_(held), Order.lease_until <= now)))
-           .order_by(Order.id).limit(limit).with_for_update(skip_locked=True, of=Order))
-    ids = list(await session.scalars(due))
+           .order_by(Order.id).limit(limit * 4).with_for_update(skip_locked=True, of=Order))
+    first_of_account: dict[int, int] = {}
+    for row in await session.execute(due):
+        first_of_account.setdefault(row.account_id, row.id)
+    ids = list(first_of_account.values())[:limit]
     await session.execute(
         update(Order).where(Order.id.in_(ids), Order.status.in_([OrderStatus.QUEUED, OrderStatus.LEASED]))
         .values(status=OrderStatus.LEASED, lease_owner=owner, lease_until=now + span, updated_at=now))
@@ -68,7 +81,7 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
                 next_try_at=now + span, updated_at=now))
     rows = await session.execute(
         select(Order, Account).join(Account, Account.id == Order.account_id).where(Order.id.in_(ids))
-        .execution_options(populate_existing=True))
+        .order_by(Order.id).execution_options(populate_existing=True))
     return [Lease(row.Order, row.Account) for row in rows]
 
 
@@ -87,11 +100,11 @@ def magic_of(order_id: int) -> int:
     return MAGIC_TAG | order_id
 
 
-def request(order: Order, volume: Decimal) -> OrderRequest:
-    """What the terminal is asked to do, the same however often it is asked."""
+def request(order: Order, symbol: str, volume: Decimal) -> OrderRequest:
+    """What the terminal is asked to do, the same however often it is asked; ``symbol`` is the broker's name."""
     is_market = order.order_type == OrderType.MARKET
     return OrderRequest(
-        magic=magic_of(order.id), symbol=order.symbol, side=Side(order.side), order_type=OrderType(order.order_type),
+        magic=magic_of(order.id), symbol=symbol, side=Side(order.side), order_type=OrderType(order.order_type),
         volume=volume, price=None if is_market else order.entry_price, stop_loss=order.stop_loss,
         take_profits=by_distance(order), comment=f"CS{order.id}", expires_at=None if is_market else order.expires_at)
 
@@ -104,11 +117,11 @@ def by_distance(order: Order) -> tuple[Decimal, ...]:
 async def record(session: AsyncSession, order_id: int, result: TradeResult, now: datetime) -> bool:
     """Write what became of a sent order, once; owes the card an edit. False when it was already known."""
     values: dict[str, Any] = {"status": OrderStatus(result.status.value), "retcode": result.retcode,
-                              "ticket": result.ticket, "error": result.error}
+                              "ticket": result.ticket, "error": result.error and result.error[:256]}
     if result.status == ResultStatus.FILLED:
         values |= {"fill_price": result.price, "volume": result.volume}
     if result.status == ResultStatus.REJECTED:
-        values["reason"] = "rejected_by_terminal"
+        values["reason"] = result.reason or "rejected_by_terminal"
     return await _finish(session, order_id, values, now)
 
 
@@ -138,6 +151,29 @@ async def postpone(session: AsyncSession, order_id: int, owner: str, until: date
                             else_=OrderStatus.QUEUED.value),
                 next_try_at=until, error=error, lease_owner=None, lease_until=None,
                 updated_at=now))
+
+
+async def take_back(session: AsyncSession, order_id: int, until: datetime, error: str, now: datetime) -> None:
+    """The terminal has said that it did not take the order: it waits to be sent again."""
+    await session.execute(
+        update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
+        .values(status=OrderStatus.QUEUED, next_try_at=until, error=error, lease_owner=None, lease_until=None,
+                updated_at=now))
+
+
+async def expire_unsent(session: AsyncSession, routes: Sequence[str], now: datetime, limit: int) -> int:
+    """End waiting orders whose time is over on accounts of none of these routes; returns how many.
+
+    Orders of these routes are ended by whoever executes them.
+    """
+    due = await session.scalars(
+        select(Order.id).join(Account, Account.id == Order.account_id)
+        .where(Order.status == OrderStatus.QUEUED, Order.expires_at <= now, Account.route.not_in(routes))
+        .order_by(Order.id).limit(limit))
+    done = 0
+    for order_id in due.all():
+        done += await refuse(session, order_id, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
+    return done
 
 
 async def lose_sight(session: AsyncSession, order_id: int, until: datetime, error: str, now: datetime) -> None:

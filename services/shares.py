@@ -12,9 +12,9 @@ from models.position import DealRecord
 from terminal.protocol import DealEntry, DealReason
 
 ZERO = Decimal(0)
-# Which leg of an order it is, in four bits of its magic.
+# Which leg of an order it is, in four bits of its magic; the last one marks a close.
 LEG_SHIFT, LEGS = 44, 16
-LEG_BITS = (LEGS - 1) << LEG_SHIFT
+LEG_BITS = CLOSING = (LEGS - 1) << LEG_SHIFT
 
 
 @dataclass(slots=True)
@@ -71,9 +71,10 @@ def of_position(deals: Iterable[DealRecord]) -> dict[int, Share]:
     opened: list[_Part] = []
     for deal in deals:
         magic, rest = magic_of_order(deal.magic), deal.volume
-        # A closing deal carries its position's magic; one of another order is that order's own execution.
+        # A closing deal carries its position's magic, or says so; one of another order is that order's execution.
         is_execution = deal.entry != DealEntry.OUT or (
-            deal.reason == DealReason.SIGNAL and all(part.magic != magic for part in opened))
+            deal.reason == DealReason.SIGNAL and deal.magic & LEG_BITS != CLOSING
+            and all(part.magic != magic for part in opened))
         if deal.entry != DealEntry.IN:
             rest = _close(opened, deal)
         if not is_execution:
