@@ -20,6 +20,7 @@ import backups
 import cashdesk
 import config
 import migrations
+import terminals
 from backups import BackupFailed
 from config import ConfigurationError, Settings
 from models.database import Database, DatabaseUnavailable
@@ -62,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
     grant.add_argument("tier", choices=config.TIERS)
     grant.add_argument("--days", type=int, required=True)
     grant.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    host = verbs.add_parser("terminal-host", help="offer the MetaTrader terminals of this machine to a desk elsewhere")
+    host.add_argument("--listen", type=terminals.address, required=True, metavar="ADDR:PORT")
+    host.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
     return top
 
 
@@ -80,6 +84,11 @@ def run_verb(arguments: argparse.Namespace) -> int:
     if arguments.verb == "check-config":
         faults = missing_for_run(settings)
         return report_faults(faults, as_json=arguments.json) if faults else _say(arguments, {"ok": True}, "fine")
+    if arguments.verb == "terminal-host":
+        faults = terminals.missing_for_host(settings)
+        if faults:
+            return report_faults(faults, as_json=arguments.json)
+        return terminals.run_host(settings, arguments.listen, as_json=arguments.json)
     try:
         result, text = asyncio.run(_act(arguments, settings))
     except (DomainError, CommandFailed, BackupFailed) as error:

@@ -1,8 +1,13 @@
 """One process at a time on a directory, however the last one ended."""
 
-import fcntl
 import os
+import sys
 from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 
 class InUse(Exception):
@@ -20,8 +25,11 @@ class DirectoryLock:
         """InUse when another live process has it."""
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if sys.platform == "win32":
+                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
             os.close(file)
             raise InUse(f"another desk is running on {self._path.parent}") from error
         self._file = file

@@ -89,11 +89,16 @@ async def eventually(is_so: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def workers_of(side: DeskSide) -> list[int]:
-    """The processes that run below this stage, by what the kernel says of them."""
+    """The processes of workers that run for this desk."""
+    return workers_told_of(side.folder)
+
+
+def workers_told_of(folder: Path) -> list[int]:
+    """The processes that were told to look for their orders there, by what the kernel says of them."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if str(side.folder).encode() in (process / "environ").read_bytes() and b"State:\tZ" not in (
+            if str(folder).encode() in (process / "environ").read_bytes() and b"State:\tZ" not in (
                     process / "status").read_bytes():
                 found.append(int(process.name))
         except OSError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from terminal.mt5 import frames, wire
-from terminal.protocol import AccountSnapshot, ResultStatus, Tick, TradeResult
+from terminal.protocol import AccountSnapshot, ResultStatus, SymbolSpec, Tick, TradeResult
 
 FOLDER = Path(os.environ["STAND_IN"])
 OUT = sys.stdout.buffer
@@ -71,10 +71,17 @@ def snapshot(login: str, server: str) -> AccountSnapshot:
                            datetime.now(UTC))
 
 
+def spec(name: str) -> SymbolSpec:
+    one = Decimal(1)
+    return SymbolSpec(name, "", 5, one, one, one, one, one, one, 0, "EUR", "USD", "EUR", "forex")
+
+
 def answer_to(op: str, args: dict[str, Any], account: AccountSnapshot) -> Any:
     filled = TradeResult(ResultStatus.FILLED, 10009, 7, Decimal("1.1"), Decimal("0.10"), None)
     answers: dict[str, Any] = {
         "account": account, "positions": [], "orders": [], "deals": [], "find": None, "ping": {"connected": True},
+        "symbol": None if args.get("name") == "NONE" else spec(args.get("name", "")),
+        "symbols": [spec(f"S{number}") for number in range(300)] if op == "symbols" else [],
         "tick": Tick(args.get("symbol", ""), Decimal("1.1"), Decimal("1.2"), datetime.now(UTC)), "loss": "-12.50"}
     return wire.plain(answers.get(op, filled))
 
@@ -104,6 +111,8 @@ def main() -> None:
                 say({"id": number, "ok": wire.plain(account)})
             case "nonsense":
                 say({"id": number, "ok": {"not": "a value"}})
+            case {"answer": answer}:
+                say({"id": number, "ok": answer})
             case {"error": dict(error)}:
                 detail = error.get("detail", "").replace("PASSWORD", args.get("password", ""))
                 say({"id": number, "error": {"retryable": False, "ambiguous": False, "permanent": False, **error,
