@@ -3,20 +3,27 @@
 import asyncio
 import json
 import struct
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.real_wheel import place, record
 from terminal.mt5 import frames
+from terminal.mt5.conversation import Broken, Conversation
+from terminal.mt5.directory import Directories
+from terminal.mt5.local import Ends, LocalWorker
 from tests.terminal_mt5 import wine
 
 pytestmark = wine.NEEDED
 
 PASSWORD = "kept-to-itself-7f3a"
 NOWHERE = r"Z:\nowhere\terminal64.exe"
-PATIENCE = 30.0
+# A program that starts and is no terminal.
+MUTE = r"C:\windows\system32\hostname.exe"
+PATIENCE = 60.0
 
 
 class Windows:
@@ -48,11 +55,15 @@ class Windows:
         return await asyncio.wait_for(self.process.wait(), PATIENCE)
 
 
+async def started() -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*place.command("-m", "terminal.mt5.worker"), env=place.environment(),
+                                                stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+
+
 @pytest.fixture
 async def worker() -> AsyncIterator[Windows]:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*place.command("-m", "terminal.mt5.worker"), env=place.environment(),
-                                                   stdin=pipe, stdout=pipe, stderr=pipe)
+    process = await started()
     try:
         yield Windows(process)
     finally:
@@ -100,3 +111,19 @@ async def test_the_worker_speaks_of_the_real_wheel_and_refuses_by_name(worker: W
 async def test_the_worker_ends_with_its_conversation(worker: Windows, raw: bytes, code: int) -> None:
     await worker.hears()
     assert await worker.after(raw) == code
+
+
+async def test_a_terminal_that_never_answers_is_ended_at_our_deadline_not_at_the_wheels(tmp_path: Path) -> None:
+    """The wheel waits a hundred seconds for a terminal's pipe, whatever it is told, and holds its process meanwhile."""
+    process = await started()
+    conversation = Conversation(LocalWorker(process, tmp_path, Ends(Directories(tmp_path, tmp_path), None)))
+    try:
+        await asyncio.wait_for(conversation.hello(), PATIENCE)
+        before = time.monotonic()
+        with pytest.raises(Broken) as broken:
+            await conversation.ask("open", signing_in(path=MUTE, timeout_seconds=1), 4.0)
+        assert (broken.value.code, broken.value.asked) == ("terminal_hangs", True)
+        assert 3.9 < time.monotonic() - before < 6.0
+    finally:
+        await conversation.close()
+    assert process.returncode is not None
