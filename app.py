@@ -21,6 +21,7 @@ import cashdesk
 import commands
 import config
 import migrations
+import terminals
 from bot import dispatcher, session, setup
 from bot.intake import Intake
 from bot.keyboards import Links
@@ -36,7 +37,7 @@ from runtime.supervision import Supervisor
 from runtime.valkey import EmbeddedValkey, ValkeyUnavailable
 from sandbox.errors import RefusedToStart
 from sandboxed import Surroundings
-from services import approvals, background, canary, execution, recovery, users
+from services import accounts, approvals, background, canary, execution, recovery, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
 from services.owners import Owners
@@ -151,7 +152,11 @@ async def _open_desk(stack: AsyncExitStack, settings: Settings, supervisor: Supe
     quotes = QuoteFeed(seed=settings.facts.paper.seed, anchors=settings.facts.paper.anchors)
     gateway = paper_of(settings, database, quotes)
     await gateway.load(now)
-    desk = desk_of(settings, database, redis, gateway, vault, supervisor, metrics)
+    terminal = terminals.terminal_of(settings, partial(accounts.password_of, database, vault),
+                                     surroundings.wheel if surroundings is not None else None)
+    if terminal is not None:
+        stack.push_async_callback(terminal.close_all)
+    desk = desk_of(settings, database, redis, gateway, vault, supervisor, metrics, terminal=terminal)
     if surroundings is not None:
         await surroundings.open(desk, quotes)
         stack.push_async_callback(surroundings.close)
@@ -190,11 +195,13 @@ def paper_of(settings: Settings, database: Database, quotes: QuoteFeed) -> Paper
 
 
 def desk_of(settings: Settings, database: Database, redis: Redis, gateway: PaperGateway, vault: Vault,
-            supervisor: Supervisor, metrics: Metrics, *, replica: str | None = None) -> Desk:
-    """The desk from its parts."""
+            supervisor: Supervisor, metrics: Metrics, *, terminal: Gateway | None = None,
+            replica: str | None = None) -> Desk:
+    """The desk from its parts; without a ``terminal`` no MetaTrader account can be signed in to."""
     facts, catalogue, seconds = settings.facts, commands.catalogue(settings), timedelta(seconds=1)
     pushed = PushedGateway(Reports(database, redis))
-    gateways: dict[str, Gateway] = {gateway.route: gateway, pushed.route: pushed}
+    reached: list[Gateway] = [gateway, pushed, *([terminal] if terminal is not None else [])]
+    gateways = {one.route: one for one in reached}
     sizing = SizingRules(facts.accounts.default_risk_percent, facts.accounts.volume_without_stop)
     return Desk(
         database=database, redis=redis, vault=vault,

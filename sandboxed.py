@@ -1,6 +1,7 @@
-"""The desk's surroundings in the sandbox: who stands in for Telegram, and the keys it is given."""
+"""The desk's surroundings in the sandbox: who stands in for Telegram, Stripe and a broker, and the keys it is given."""
 
 import os
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from sandbox.product import Nudge, SetPrice
 from sandbox.server import Sandbox
 from sandbox.stripe.standin import StripeSettings, new_secret_key, new_webhook_secret
 from sandbox.tokens import is_sandbox_token, new_token
+from sandbox.trade_server import WHEEL, TradeServer
 from services import providers
 from services.desk import Desk
 from terminal.paper.quotes import QuoteFeed
@@ -43,23 +45,30 @@ class Surroundings:
         token = settings.bot_token or SecretStr(_kept(data / "sandbox-bot.token", new_token))
         key = settings.stripe_secret_key or SecretStr(_kept(data / "sandbox-stripe.key", new_secret_key))
         secret = _kept(data / "sandbox-stripe.secret", new_webhook_secret)
+        self._broker = TradeServer(data, _kept(data / "sandbox-broker.secret", lambda: secrets.token_hex(4)))
+        facts = settings.facts.model_copy(update={"terminal": settings.facts.terminal.model_copy(update={
+            "folder": str(self._broker.folder), "host": "", "start_every_seconds": 0.0})})
         self.settings = commands.with_generated_key(settings).model_copy(update={
-            "bot_token": token, "telegram_api_base": self.origin, "host": host, "stripe_secret_key": key,
-            "stripe_webhook_secrets": (SecretStr(secret),), "stripe_api_base": self.origin})
+            "facts": facts, "bot_token": token, "telegram_api_base": self.origin, "host": host,
+            "stripe_secret_key": key, "stripe_webhook_secrets": (SecretStr(secret),), "stripe_api_base": self.origin})
         stripe = StripeSettings(key.get_secret_value(), data / "sandbox-stripe.db",
                                 f"http://{host}:{settings.port}/webhook/stripe", secret)
-        self._sandbox = Sandbox(token.get_secret_value(), data / "sandbox.db", settings.public_url, stripe=stripe)
+        self._sandbox = Sandbox(token.get_secret_value(), data / "sandbox.db", settings.public_url, stripe=stripe,
+                                broker=self._broker)
+        self.wheel = WHEEL
 
     async def open(self, desk: Desk, quotes: QuoteFeed) -> None:
         """Listen, with a provider's key to publish with and a hand on the practice market."""
         key = await _provider_key(desk)
         self._sandbox.attach(provider_key=key, prices=quotes.last, set_price=_set_price(quotes),
                              nudge=_nudge(quotes))
+        await self._broker.open(quotes.last)
         await self._sandbox.start(self.settings.host, self.port)
         await cashdesk.set_up(self.settings, desk.catalogue)
 
     async def close(self) -> None:
         await self._sandbox.stop()
+        await self._broker.close()
 
     def greeting(self) -> str:
         """What the person who started it reads."""

@@ -20,6 +20,7 @@ from sandbox.telegram.errors import BotApiError
 from sandbox.telegram.faults import KINDS, Fault
 from sandbox.telegram.methods import BY_LOWER_NAME
 from sandbox.telegram.state import Message, Person
+from sandbox.trade_server import TradeServer
 
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 _SYMBOL = re.compile(r"[A-Za-z0-9._#-]{1,32}")
@@ -52,9 +53,9 @@ class Control:
     """Handlers over one Telegram, one product and, where there is one, Stripe's stand-in."""
 
     def __init__(self, telegram: Telegram, product: Product, publisher: Publisher, bot_token: str,
-                 stripe: StripeStandIn | None = None) -> None:
+                 stripe: StripeStandIn | None = None, broker: TradeServer | None = None) -> None:
         self._telegram, self._product, self._publisher = telegram, product, publisher
-        self._token, self._stripe = bot_token, stripe
+        self._token, self._stripe, self._broker = bot_token, stripe, broker
 
     def register(self, app: web.Application) -> None:
         add = app.router.add_route
@@ -83,7 +84,7 @@ class Control:
             "app_url": self._product.app_url, "api_base": f"http://{request.host}", "bot_token": self._token,
             "provider": {"key_id": key[0], "secret": key[1]} if key else None,
             "stripe": self._stripe and self._stripe.access(f"http://{request.host}"),
-            "terminal": {"server": "Countersign-Paper", "accounts": []},
+            "terminal": self._broker.access() if self._broker else {"server": None, "accounts": []},
             "users": [asdict(person) for person in self._telegram.state.people.values()],
             "faults": self._faults(),
         })
@@ -190,8 +191,14 @@ class Control:
         if body.get("target") == "stripe" and self._stripe is not None:
             self._stripe.faults.add(_stripe_fault(body))
             return reply({"faults": self._faults()})
+        if body.get("target") == "terminal" and self._broker is not None:
+            try:
+                self._broker.add_fault(body)
+            except ValueError as error:
+                raise Refused(400, str(error)) from error
+            return reply({"faults": self._faults()})
         if body.get("target") != "telegram":
-            raise Refused(400, "target must be telegram" + (" or stripe." if self._stripe else "."))
+            raise Refused(400, f"target must be one of {', '.join(self._targets())}.")
         kind, times, method = body.get("fault"), body.get("times", 1), body.get("method")
         retry_after = body.get("retry_after", 1)
         if not isinstance(kind, str) or kind not in KINDS:
@@ -207,12 +214,20 @@ class Control:
         self._telegram.faults.clear()
         if self._stripe is not None:
             self._stripe.faults.clear()
+        if self._broker is not None:
+            self._broker.broker.faults.clear()
         return reply({"faults": []})
+
+    def _targets(self) -> list[str]:
+        return ["telegram", *(["stripe"] if self._stripe else []), *(["terminal"] if self._broker else [])]
 
     def _faults(self) -> list[dict[str, Any]]:
         found = [asdict(fault) for fault in self._telegram.faults.waiting()]
-        return found + ([fault | {"target": "stripe"} for fault in self._stripe.faults.waiting()]
-                        if self._stripe else [])
+        if self._stripe is not None:
+            found += [fault | {"target": "stripe"} for fault in self._stripe.faults.waiting()]
+        if self._broker is not None:
+            found += [asdict(fault) | {"target": "terminal"} for fault in self._broker.broker.faults.waiting()]
+        return found
 
     def _person(self, request: web.Request) -> Person:
         text = request.match_info["user_id"]

@@ -21,6 +21,7 @@ from sandbox.telegram.limits import Limits
 from sandbox.telegram.routes import Door
 from sandbox.telegram.store import Store
 from sandbox.tokens import is_sandbox_token
+from sandbox.trade_server import TradeServer
 
 LARGEST_BODY = 20 * 1024 * 1024
 STOP_SECONDS = 1.0
@@ -30,11 +31,12 @@ class Sandbox:
     """Build, ``attach`` what it shall steer, ``start``, and ``stop`` it in the end.
 
     ``app_url`` is the product's base address. Everything people and bot have said is kept in ``database_path``.
-    With ``stripe`` its stand-in listens at the same address, and Telegram's charges go by its clock.
+    With ``stripe`` its stand-in listens at the same address, and Telegram's charges go by its clock. ``broker`` is
+    opened and closed by whoever brings it.
     """
 
     def __init__(self, bot_token: str, database_path: Path, app_url: str, *, limits: Limits | None = None,
-                 stripe: StripeSettings | None = None) -> None:
+                 stripe: StripeSettings | None = None, broker: TradeServer | None = None) -> None:
         if not is_sandbox_token(bot_token):
             raise RefusedToStart("This is not a sandbox token. The sandbox never runs with a real bot's token: "
                                  "unset BOT_TOKEN and it makes its own.")
@@ -44,7 +46,7 @@ class Sandbox:
         self._telegram: Telegram | None = None
         if stripe is not None:
             stripe.check()
-        self._stripe_settings = stripe
+        self._stripe_settings, self._broker = stripe, broker
         self._stripe: StripeStandIn | None = None
         self._publisher = Publisher(self._product)
         self._renewals: asyncio.Task[None] | None = None
@@ -128,7 +130,7 @@ class Sandbox:
     def _application(self, telegram: Telegram) -> web.Application:
         app = web.Application(middlewares=[only_from_here, errors_as_json], client_max_size=LARGEST_BODY)
         Door(telegram, self._token).register(app)
-        Control(telegram, self._product, self._publisher, self._token, self._stripe).register(app)
+        Control(telegram, self._product, self._publisher, self._token, self._stripe, self._broker).register(app)
         steering.Steering(telegram).register(app)
         Console(telegram, self._product).register(app)
         if self._stripe is not None:

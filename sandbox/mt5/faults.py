@@ -8,6 +8,9 @@ ON_SENDING = frozenset({
     "reject", "late_fill", "lost_order", "placed_then_fill"})
 KINDS = ON_ANY_CALL | ON_SENDING | {"disconnect"}
 
+ANY = 0
+"""Whichever account calls next."""
+
 
 @dataclass(slots=True)
 class Fault:
@@ -25,7 +28,7 @@ class Fault:
 
     def applies(self, login: int, call: str) -> bool:
         """Without a call of its own a hang strikes any call, everything else only orders that are sent."""
-        if login != self.login:
+        if self.login not in (ANY, login):
             return False
         if self.call is not None:
             return call == self.call

@@ -32,7 +32,7 @@ async def test_the_state_has_all_that_is_needed_to_connect(stage: Stage) -> None
     assert (state["api_base"], state["bot_token"], state["app_url"]) == (stage.base, stage.token, "http://127.0.0.1:9")
     assert state["bot"]["id"] == 7000000001 and state["bot"]["username"]
     assert state["provider"] == {"key_id": PROVIDER[0], "secret": PROVIDER[1]}
-    assert (state["stripe"], state["terminal"]) == (None, {"server": "Countersign-Paper", "accounts": []})
+    assert (state["stripe"], state["terminal"]) == (None, {"server": None, "accounts": []})
     assert [user["id"] for user in state["users"]] == [ADA, ADA + 1, ADA + 2]
 
 
