@@ -22,6 +22,51 @@ class Decide(CallbackData, prefix="d"):
     terms: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{HASH_DIGITS}}}$")]
 
 
+_Owner = Annotated[int, Field(ge=1, lt=10**13)]
+_Account = Annotated[int, Field(ge=1, lt=10**12)]
+_Ticket = Annotated[int, Field(ge=1, lt=2**64)]
+
+
+class MakePrimary(CallbackData, prefix="mp"):
+    """Send approved orders to this account from now on."""
+
+    telegram_id: _Owner
+    account_id: _Account
+
+
+class Look(StrEnum):
+    """Why positions are looked at: again, on another account, or to close one of them."""
+
+    REFRESH = "r"
+    SWITCH = "s"
+    TO_CLOSE = "c"
+
+
+class ShowPositions(CallbackData, prefix="sp"):
+    """Show what is open on this account now."""
+
+    telegram_id: _Owner
+    account_id: _Account
+    look: Look
+
+
+class AskClose(CallbackData, prefix="ac"):
+    """Ask whether to close a position."""
+
+    telegram_id: _Owner
+    account_id: _Account
+    ticket: _Ticket
+
+
+class Close(CallbackData, prefix="cl"):
+    """Close these lots of a position, of which so many were open when it was asked."""
+
+    telegram_id: _Owner
+    account_id: _Account
+    ticket: _Ticket
+    volume: Annotated[str, Field(pattern=r"^[0-9]{1,5}(\.[0-9]{1,4})?$")]
+
+
 class Refund(CallbackData, prefix="rf"):
     """Confirm or cancel a refund: for the admin it was shown to, of this amount, as the payment stood then."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiogram import Bot
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import cards, keyboards, numbers, texts
+from bot import cards, keyboards, numbers, positions, texts
 from bot.cards import Rendered
 from bot.clock import now
 from bot.keyboards import Links
@@ -79,6 +79,8 @@ def _text(payload: dict[str, Any]) -> Message | None:
     template = payload.get("template")
     if template == "deal":
         return Message(deal(payload), None)
+    if template == "act":
+        return Message(positions.told_act(payload), None)
     if template == "link_broken":
         return Message(texts.LINK_BROKEN.format(account=escape(payload["account"]),
                                                 why=texts.reason(payload["reason"])), None)

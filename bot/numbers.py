@@ -43,6 +43,11 @@ def clock(instant: datetime) -> str:
     return f"{instant:%H:%M}{GAP}UTC"
 
 
+def clock_to_second(instant: datetime) -> str:
+    """The time of day of figures that are looked at again and again."""
+    return f"{instant:%H:%M:%S}{GAP}UTC"
+
+
 def day(at: datetime | None, now: datetime) -> str:
     """A day, with its year when that is another one."""
     if at is None:

@@ -4,13 +4,14 @@ from html import escape
 
 from models.order import OrderStatus
 from services import reasons, tiers
-from services.errors import DomainError, TierTooLow
+from services.errors import AccountNotVerified, DomainError, OrderRefused, TierTooLow
 
 COMMANDS = {
     "start": "Open the desk",
     "signals": "What waits for your answer",
     "positions": "Your open positions",
-    "accounts": "Your accounts",
+    "close": "Close a position",
+    "accounts": "Your accounts, and which one trades",
     "plan": "Your plan and when it renews",
     "receipt": "Your last payment",
     "paysupport": "Help with a payment",
@@ -42,10 +43,35 @@ NO_SIGNALS = "No signals wait for you. They arrive here by themselves."
 SIGNALS_HEAD = "<b>Latest signals</b>"
 SIGNAL_STATES = {"pending": "waiting for you", "approved": "approved", "rejected": "rejected", "expired": "expired",
                  "withdrawn": "withdrawn"}
-NO_POSITIONS = "<b>{account}</b> · {equity}\nNo open positions."
+NO_POSITIONS = "No open positions."
+POSITIONS_AS_OF = "As of {clock}"
 POSITIONS_STALE = "⚠️ The terminal does not answer; figures from {clock}."
+ACCOUNT_SILENT = "<b>{account}</b>\nIts terminal does not answer. Tried at {clock}."
+NO_ANSWER = "no figures yet"
+REFRESH, CLOSE_SOME, BACK_TO_POSITIONS = "↻ Refresh", "Close…", "‹ Positions"
+JUST_UPDATED, UPDATED = "These figures are new already.", "Updated."
+NOTHING_TO_CLOSE = "<b>{account}</b>\nNothing is open here."
+CLOSE_WHICH = "<b>{account}</b>\nWhich position do you want to close? You are asked again before anything is sent."
+MORE_IN_APP = "\n{count} more are in the app."
+CLOSE_ASK = (
+    "<b>Close this position?</b>\n{line}\n{lots} lots on {account} are closed at the market, at {clock} worth about "
+    "<b>{result}</b>. This cannot be undone."
+)
+CLOSE_YES, CLOSE_NO = "Close {lots} lots", "Keep it"
+CLOSING = "Closing…"
+POSITION_CHANGED = "The position has changed. Look at it again."
+CLOSE_FAILED = "⚠️ <b>{symbol}</b> was not closed.\n{why}"
+ACT_CLOSED = "Closed {lots} lots{at}."
+ACT_MOVED = "Stop and target are set."
+ACT_OPEN = "The broker has not answered yet. It is asked what became of it, and nothing is sent twice."
+ACT_REFUSED = {True: "Not closed: {why}.", False: "Stop and target not changed: {why}."}
+MAKE_PRIMARY = "Make primary: {account}"
+PRIMARY_SET = "Approved signals go to {account} now."
+PRIMARY_BEFORE = "{account} is your primary account already."
+ACCOUNT_VERIFIED, ACCOUNT_WATCHED, ACCOUNT_PENDING = "✓ verified", "view only", "not verified yet"
+ACCOUNT_TROUBLED = "⚠️ {why}"
 NO_ACCOUNT = "You have no account to trade on yet. /start opens a paper account."
-ACCOUNTS_HEAD = "<b>Your accounts</b>"
+ACCOUNTS_HEAD = "<b>Your accounts</b>\nApproved signals go to the one with the star."
 SETTINGS = (
     "<b>Settings</b>\nPlan: <b>{tier}</b>\nNew cards: <b>{notice}</b>\nVolume: <b>{sizing}</b>\n\n"
     "/privacy says what we keep about you."
@@ -216,6 +242,9 @@ def error(of: DomainError) -> str:
     """The reply for an error of the desk."""
     if isinstance(of, TierTooLow):
         return f"Your plan covers the paper account only. Trading live needs the {tiers.title(of.needed)} plan."
+    if isinstance(of, OrderRefused | AccountNotVerified) and of.reason in REASONS:
+        why = REASONS[of.reason]
+        return f"{why[0].upper()}{why[1:]}. Nothing was changed."
     return ERRORS.get(of.code, ERRORS["error"])
 
 

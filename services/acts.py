@@ -194,6 +194,12 @@ async def _carry_out(desk: Desk, actor: Actor, act: PositionAct, account: Accoun
     return await _as_it_stands(desk, act.id)
 
 
+async def under_way(session: AsyncSession, account_id: int) -> list[PositionAct]:
+    """What is being done with the positions of an account now, at most one act for each of them."""
+    return list(await session.scalars(
+        select(PositionAct).where(PositionAct.account_id == account_id, PositionAct.status.in_(OPEN))))
+
+
 async def _join(desk: Desk, act: PositionAct, wanted: Wanted) -> PositionAct:
     """The second tap waits for what the first has begun; PositionBusy when it asks for something else."""
     if not wanted.is_that_of(act):

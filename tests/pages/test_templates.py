@@ -12,9 +12,15 @@ import pytest
 from aiohttp import web
 
 from webapp.pages import assets, rendering
+from webapp.pages.accounts import Card as AccountCard
+from webapp.pages.accounts import DeviceRow
 from webapp.pages.cards import Card, Decision, Target
-from webapp.pages.positions import Header, Row
+from webapp.pages.history import ClosedRow
+from webapp.pages.portfolio import Total
+from webapp.pages.position_rows import Act, Row
+from webapp.pages.positions import Change, Choice, Header
 from webapp.pages.settings import AccountRow
+from webapp.pages.symbols import MapRow
 
 TEMPLATES = sorted(rendering.TEMPLATES.rglob("*.html"))
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202emoc.live\u202c"
@@ -54,7 +60,7 @@ def test_no_template_has_anything_inline(path: Path) -> None:
     assert not re.search(r'hx-trigger="[^"]*\[', source)
 
 
-@pytest.mark.parametrize("path", ["/app", "/app/positions", "/app/settings"])
+@pytest.mark.parametrize("path", ["/app", "/app/positions", "/app/accounts", "/app/settings"])
 async def test_no_page_has_anything_inline(origin: str, path: str) -> None:
     async with aiohttp.ClientSession() as client, client.get(origin + path) as answer:
         found = inspect(await answer.text())
@@ -76,16 +82,33 @@ DECISION = Decision(
     id=7, symbol=HOSTILE, side="sell", status="approved", mark="✓", answered="Approved", at=NOW, outcome=HOSTILE,
     tone="warn", result="1", ticket=5, provider=HOSTILE, is_settled=True)
 HEADER = Header(
-    account=HOSTILE, place=HOSTILE, equity="1", profit="2", profit_percent="3", sign="gain", balance="4",
-    free_margin="5", margin="6", margin_level="7", drawdown="8", drawdown_bar="9", max_drawdown="10", as_of=NOW,
-    is_stale=True)
+    id=3, account=HOSTILE, place=HOSTILE, equity="1", equity_plain="1.00", currency="USD", profit="2", sign="gain",
+    day=Change("3", "4", "loss"), week=None, balance="4", free_margin="5", margin="6", margin_level="7", drawdown="8",
+    drawdown_bar="9", max_drawdown="10", as_of=NOW, is_stale=True)
+ACT = Act("close", "Close", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "{}", "reject", HOSTILE)
 ROW = Row(ticket=1, symbol=HOSTILE, side="buy", volume="1", entry="2", current="3", stop="4", stop_distance="5",
-          target="6", target_distance="7", profit="8", points="9", sign="loss", swap="10", opened_at=NOW)
+          target="6", target_distance="7", profit="8", points="9", sign="loss", swap="10", opened_at=NOW,
+          under_way=None, acts=(ACT,))
+CHOICES = [Choice(3, HOSTILE, True, True, True), Choice(4, HOSTILE, False, False, False)]
+CLOSED = ClosedRow(id=1, position_id=2, symbol=HOSTILE, side="sell", volume="1", entry="2", exit="3", net="4",
+                   sign="loss", reason="5", costs="6", held="7", closed_at=NOW)
+DEVICE = DeviceRow("dv_1", HOSTILE, "active", "Active", NOW)
+LINKED = AccountCard(
+    id=3, label=HOSTILE, route="device", login=HOSTILE, server=HOSTILE, login_tail=HOSTILE, broker=HOSTILE,
+    place=HOSTILE, is_primary=True, is_only=False, can_be_primary=True, mark="✓", status="Verified", tone="good",
+    status_more="", note=None, advice=HOSTILE, can_relink=True, equity="1", equity_plain="1", currency="USD",
+    as_of=NOW, is_stale=True, silence="", sizing="1 %", mode="fixed", size="0.1", problems=1, mapped=2,
+    devices=(DEVICE,), primary_message=HOSTILE, unlink_message=HOSTILE)
 FRAGMENTS = {
     "pending": {"cards": [CARD]},
     "decided": {"decisions": [DECISION], "has_more": True},
     "decision": {"decision": DECISION},
-    "positions": {"header": HEADER, "rows": [ROW]},
+    "positions": {"header": HEADER, "rows": [ROW], "choices": CHOICES, "warning": HOSTILE,
+                  "totals": [Total(HOSTILE, "1", "2", "gain")]},
+    "positions_silent": {"choices": CHOICES, "account": HOSTILE, "why": HOSTILE},
+    "closed": {"choices": CHOICES, "rows": [CLOSED], "has_more": True},
+    "accounts": {"accounts": [LINKED], "devices": [DEVICE], "limit": "x"},
+    "symbols": {"rows": [MapRow(HOSTILE, HOSTILE, HOSTILE, True)]},
     "settings": {"first_name": HOSTILE, "tier": "Free", "covers": "x", "delay_minutes": 15, "cards_sound": True,
                  "accounts": [AccountRow(HOSTILE, HOSTILE, "1 %", True)], "bot_link": "https://t.me/bot"},
 }

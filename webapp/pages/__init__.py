@@ -2,7 +2,18 @@
 
 from aiohttp import web
 
-from webapp.pages import approvals, assets, billing, positions, rendering, settings, shells
+from webapp.pages import (
+    accounts,
+    approvals,
+    assets,
+    billing,
+    history,
+    positions,
+    rendering,
+    settings,
+    shells,
+    symbols,
+)
 
 
 def setup(app: web.Application) -> None:
@@ -20,6 +31,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/app/fragments/approvals", approvals.listed),
         web.get("/app/fragments/approvals/{id}", approvals.outcome),
         web.get("/app/fragments/positions", positions.listed),
+        web.get("/app/fragments/positions/closed", history.closed),
+        web.get("/app/fragments/accounts", accounts.listed),
+        web.get("/app/fragments/accounts/{id}/symbols", symbols.listed),
         web.get("/app/fragments/billing", billing.show),
         web.get("/app/fragments/billing/invoices", billing.invoices),
         web.get("/app/fragments/billing/preview", billing.preview),

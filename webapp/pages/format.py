@@ -37,7 +37,7 @@ def volume(lots: Decimal | None) -> str:
     if lots is None or not lots.is_finite():
         return DASH
     written = _as_written(lots)
-    return _grouped(written if _places(written) >= 2 else _rounded(lots, 2))
+    return _grouped(written if places(written) >= 2 else _rounded(lots, 2))
 
 
 def percent(value: Decimal | None, *, signed: bool = False, digits: int = 2) -> str:
@@ -89,7 +89,8 @@ def _as_written(value: Decimal) -> Decimal:
     return Decimal(plain.rstrip("0").rstrip(".") if "." in plain else plain)
 
 
-def _places(value: Decimal) -> int:
+def places(value: Decimal) -> int:
+    """How many digits a number was written with after the point."""
     exponent = value.as_tuple().exponent
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 

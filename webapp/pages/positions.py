@@ -1,18 +1,22 @@
-"""The fragment of the Positions page."""
+"""The fragment of the Positions page: one account, its figures, and what is open on it."""
 
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from aiohttp import web
 
-from models.account import Account, Route
-from services import accounts, approvals, positions
-from services.errors import NoAccount
+from models.account import Account, AccountStatus, Route
+from services import accounts, acts, approvals, positions
+from services.desk import Desk
+from services.errors import NotFound, TryLater
 from services.positions import Portfolio
-from terminal.protocol import Position
+from terminal.protocol import GatewayError, SymbolSpec
 from webapp import keys
-from webapp.pages import format, words
+from webapp.pages import format, portfolio, position_rows, words
 from webapp.pages.rendering import fragment
 from webapp.paths import switch_of
 from webapp.security import now as clock
@@ -20,15 +24,39 @@ from webapp.security import signed_in
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """The account's figures; ``drawdown_bar`` is 0 to 100."""
+class Choice:
+    """An account among several to look at."""
 
+    id: int
+    label: str
+    is_shown: bool
+    is_primary: bool
+    is_troubled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What equity has done over a span."""
+
+    amount: str
+    percent: str
+    sign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The account's figures; ``drawdown_bar`` is 0 to 100, ``equity_plain`` for scripts."""
+
+    id: int
     account: str
     place: str
     equity: str
+    equity_plain: str
+    currency: str
     profit: str
-    profit_percent: str
     sign: str
+    day: Change | None
+    week: Change | None
     balance: str
     free_margin: str
     margin: str
@@ -40,82 +68,104 @@ class Header:
     is_stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One open position."""
-
-    ticket: int
-    symbol: str
-    side: str
-    volume: str
-    entry: str
-    current: str
-    stop: str | None
-    stop_distance: str | None
-    target: str | None
-    target_distance: str | None
-    profit: str
-    points: str
-    sign: str
-    swap: str | None
-    opened_at: datetime
-
-
 @signed_in("reads")
 async def listed(request: web.Request, user_id: int) -> web.Response:
-    """The primary account and what is open on it."""
+    """An account and what is open on it: the primary one, or the one of this user's that is asked for."""
     desk, now = request.app[keys.desk], clock()
     async with desk.database.reading() as session:
-        try:
-            account: Account | None = await accounts.primary(session, user_id)
-        except NoAccount:
-            account = None
+        linked = await accounts.listed(session, user_id)
         waiting = len(await approvals.pending(session, user_id, now))
-    if account is None:
+    if not linked:
         return fragment(request, "fragments/no_account.html", {}, now, pending=waiting)
-    portfolio = await desk.positions.live(account, now, force=switch_of(request, "force_refresh"))
-    rows = [_row(position, portfolio) for position in portfolio.positions]
-    return fragment(request, "fragments/positions.html", {"header": _header(account, portfolio), "rows": rows}, now,
-                    pending=waiting)
+    account, force = chosen(request, linked), switch_of(request, "force_refresh")
+    totals, found = await asyncio.gather(portfolio.totals(desk, user_id, linked, now),
+                                         _read_or_none(desk, account, now, force))
+    context: dict[str, Any] = {"choices": choices(linked, account), "totals": totals}
+    if found is None:
+        context |= {"account": account.label, "why": words.silent(account)}
+        return fragment(request, "fragments/positions_silent.html", context, now, pending=waiting)
+    context |= {"header": _header(account, found), "rows": await _rows(desk, account, found),
+                "warning": words.trouble(account)}
+    return fragment(request, "fragments/positions.html", context, now, pending=waiting)
 
 
-def _header(account: Account, portfolio: Portfolio) -> Header:
-    snapshot, total = portfolio.snapshot, portfolio.total_profit
+async def _read_or_none(desk: Desk, account: Account, now: datetime, force: bool) -> Portfolio | None:
+    try:
+        return await desk.positions.live(account, now, force=force)
+    except TryLater:
+        return None
+
+
+async def _rows(desk: Desk, account: Account, found: Portfolio) -> list[position_rows.Row]:
+    async with desk.database.reading() as session:
+        open_acts = {act.ticket: act for act in await acts.under_way(session, account.id)}
+    specs = await _specs(desk, account, {position.symbol for position in found.positions})
+    why_not = position_rows.barred(account, desk.gateways.get(account.route))
+    return [position_rows.row(position, found, why_not, open_acts.get(position.ticket), specs.get(position.symbol))
+            for position in found.positions]
+
+
+def chosen(request: web.Request, linked: list[Account]) -> Account:
+    """The account the query names, the first one without; NotFound when it is not among them."""
+    wanted = request.query.get("account")
+    found = next((row for row in linked if wanted in (None, "", str(row.id))), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def choices(linked: Iterable[Account], shown: Account) -> list[Choice]:
+    """The accounts to choose between."""
+    return [Choice(row.id, row.label, row.id == shown.id, row.is_primary, row.status != AccountStatus.VERIFIED)
+            for row in linked]
+
+
+async def _specs(desk: Desk, account: Account, symbols: Iterable[str]) -> Mapping[str, SymbolSpec]:
+    """What the broker says of the symbols; those it does not answer for now are left out."""
+    gateway, ref = desk.gateways.get(account.route), accounts.ref(account)
+    if gateway is None:
+        return {}
+
+    async def one(symbol: str) -> SymbolSpec | None:
+        try:
+            async with asyncio.timeout(1.0):
+                return await gateway.symbol(ref, symbol)
+        except (GatewayError, TimeoutError):
+            return None
+
+    names = sorted(symbols)
+    found = await asyncio.gather(*(one(symbol) for symbol in names))
+    return {name: spec for name, spec in zip(names, found, strict=True) if spec is not None}
+
+
+def place(account: Account) -> str:
+    """Where the account is, as far as its owner has to be told."""
+    return words.PRACTICE if account.route == Route.PAPER else f"{account.server} ·{account.login[-4:]}"
+
+
+def _header(account: Account, of: Portfolio) -> Header:
+    snapshot, total = of.snapshot, of.total_profit
     currency = snapshot.currency
-    place = words.PRACTICE if account.route == Route.PAPER else f"{snapshot.server} ·{snapshot.login[-4:]}"
     return Header(
-        account=account.label, place=place, equity=format.money(snapshot.equity, currency),
-        profit=format.money(total, currency, signed=True),
-        profit_percent=format.percent(positions.percent(total, snapshot.balance), signed=True),
-        sign=format.sign(total), balance=format.money(snapshot.balance, currency),
+        id=account.id, account=account.label, place=place(account), equity=format.money(snapshot.equity, currency),
+        equity_plain=str(snapshot.equity), currency=currency, profit=format.money(total, currency, signed=True),
+        sign=format.sign(total), day=_change(of.day_change, snapshot.equity, currency),
+        week=_change(of.week_change, snapshot.equity, currency),
+        balance=format.money(snapshot.balance, currency),
         free_margin=format.money(snapshot.free_margin, currency), margin=format.money(snapshot.margin, currency),
         margin_level=format.percent(snapshot.margin_level, digits=0),
-        drawdown=format.percent(portfolio.drawdown_percent), drawdown_bar=_bar(portfolio.drawdown_percent),
-        max_drawdown=format.percent(portfolio.max_drawdown_percent), as_of=snapshot.taken_at,
-        is_stale=portfolio.stale)
+        drawdown=format.percent(of.drawdown_percent), drawdown_bar=_bar(of.drawdown_percent),
+        max_drawdown=format.percent(of.max_drawdown_percent), as_of=snapshot.taken_at,
+        is_stale=of.stale)
+
+
+def _change(amount: Decimal | None, equity: Decimal, currency: str) -> Change | None:
+    """What equity has done, of what it was before."""
+    if amount is None:
+        return None
+    return Change(format.money(amount, currency, signed=True),
+                  format.percent(positions.percent(amount, equity - amount), signed=True), format.sign(amount))
 
 
 def _bar(percent: Decimal) -> str:
     return str(min(max(percent, Decimal(0)), Decimal(100)))
-
-
-def _row(position: Position, portfolio: Portfolio) -> Row:
-    digits, currency = portfolio.digits.get(position.symbol), portfolio.snapshot.currency
-    return Row(
-        ticket=position.ticket, symbol=position.symbol, side=position.side.value,
-        volume=format.volume(position.volume), entry=format.price(position.entry_price, digits),
-        current=format.price(position.current_price, digits),
-        stop=_level(position.stop_loss, digits), stop_distance=_away(position.stop_loss, position, digits),
-        target=_level(position.take_profit, digits), target_distance=_away(position.take_profit, position, digits),
-        profit=format.money(position.profit, currency, signed=True), points=format.points(position.profit_points),
-        sign=format.sign(position.profit),
-        swap=format.money(position.swap, currency, signed=True) if position.swap else None,
-        opened_at=position.opened_at)
-
-
-def _level(price: Decimal | None, digits: int | None) -> str | None:
-    return format.price(price, digits) if price else None
-
-
-def _away(price: Decimal | None, position: Position, digits: int | None) -> str | None:
-    return format.distance(price - position.current_price, digits) if price else None

@@ -7,7 +7,7 @@ from aiohttp import web
 from webapp import keys
 from webapp.pages import rendering
 
-PAGES = ("approvals", "positions", "billing", "settings")
+PAGES = ("approvals", "positions", "accounts", "billing", "settings")
 
 
 def show(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -1,5 +1,6 @@
 """Codes in the words of the person who reads them. An unknown code becomes a plain sentence, never itself."""
 
+from models.account import Account, AccountStatus, Route
 from services import reasons
 
 STATUS = {"approved": "Approved", "rejected": "Rejected", "expired": "Expired", "withdrawn": "Withdrawn"}
@@ -35,3 +36,31 @@ def sizing(stored: dict[str, str]) -> str:
     if stored["mode"] == "fixed":
         return f"Fixed {stored['volume']} lots"
     return f"{stored['value']} % of equity at the stop"
+
+
+# What the owner of a broken link can do about it, by why it is broken.
+MEND = {
+    "wrong_password": "Link it again with the new password.",
+    "otp_required": "Switch the one-time codes off at your broker, or link it by the EA.",
+    "broker_unknown": "Check the server's name in MetaTrader, then link it again.",
+    "device_revoked": "Register a device and link it again.",
+    "wrong_account": "Sign the terminal in to this account again.",
+    "password_unreadable": "Link it again with its password.",
+}
+
+
+def trouble(account: Account) -> str | None:
+    """Why an account needs attention and what to do about it; None when it is sound."""
+    if account.status == AccountStatus.BROKEN:
+        why = REASON.get(account.trouble or "", "the broker no longer lets the desk in")
+        return f"{why[0].upper()}{why[1:]}. {MEND.get(account.trouble or '', 'Link it again.')}"
+    if account.status == AccountStatus.PENDING:
+        return "This account has not been verified yet."
+    return None
+
+
+def silent(account: Account) -> str:
+    """Why there are no figures of an account."""
+    if account.route == Route.DEVICE:
+        return "Its device has reported nothing yet. Start the terminal with the EA on a chart."
+    return trouble(account) or "Its terminal does not answer right now."

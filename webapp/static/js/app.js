@@ -1,10 +1,13 @@
 // Sign in, open the page, keep what is in view fresh.
 
+import * as accounts from "./accounts.js";
 import * as billing from "./billing.js";
 import * as clocks from "./clocks.js";
 import * as decisions from "./decisions.js";
 import * as feeds from "./feeds.js";
 import * as navigation from "./navigation.js";
+import * as positions from "./positions.js";
+import * as pull from "./pull.js";
 import { SessionEnded, signedIn } from "./session.js";
 import * as telegram from "./telegram.js";
 
@@ -56,6 +59,9 @@ function listen() {
   feeds.listen();
   decisions.listen();
   billing.listen();
+  positions.listen();
+  accounts.listen();
+  pull.listen();
   navigation.listen(poll);
   document.addEventListener("visibilitychange", poll);
   document.addEventListener("session:ended", () => gate("expired"));

@@ -8,13 +8,14 @@ const pay = document.getElementById("pay");
 let wanted = new URLSearchParams(location.search).get("tier") ?? "";
 let chosen = () => {};
 
-export function offerUpgrade(needed) {
+// text says what was refused; without it, that a live account was.
+export function offerUpgrade(needed, text) {
   const name = tierName(needed);
   wanted = needed ?? "";
   sheet.querySelector("[data-upgrade-title]").textContent = name ? `This needs ${name}` : "This needs a higher plan";
-  sheet.querySelector("[data-upgrade-text]").textContent = name
+  sheet.querySelector("[data-upgrade-text]").textContent = text ?? (name
     ? `Your plan covers the paper account only. From ${name} on, orders go to your live account. Nothing was traded.`
-    : "Your plan covers the paper account only. Nothing was traded.";
+    : "Your plan covers the paper account only. Nothing was traded.");
   if (!sheet.open) sheet.showModal();
   telegram.notify("warning");
 }

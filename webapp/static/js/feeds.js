@@ -9,14 +9,23 @@ import { codeOf, feedSentence } from "./words.js";
 const SETTLE = 500;
 let settledAt = 0;
 let badgeCount = 0;
+const questions = new Map();
 
 export function element(name) {
   return document.querySelector(`[data-feed="${name}"]`);
 }
 
-export function refresh(name) {
+// isForced asks for figures that are no older than the desk allows anybody to ask for.
+export function refresh(name, { isForced = false } = {}) {
   const feed = element(name);
-  if (feed) window.htmx.trigger(feed, "refresh");
+  if (!feed) return;
+  if (isForced) feed.dataset.force = "true";
+  window.htmx.trigger(feed, "refresh");
+}
+
+// What a list is asked with from now on, besides what its address says.
+export function ask(name, question) {
+  questions.set(name, question);
 }
 
 // Fetch anew even if nothing seems to have changed: what is shown was altered here.
@@ -52,7 +61,11 @@ function onRequest(event) {
   const { ctx } = event.detail;
   ctx.fetch = authorized;
   const feed = ctx.sourceElement;
-  if (feed.dataset.feed && feed.dataset.etag) ctx.request.headers["If-None-Match"] = feed.dataset.etag;
+  if (!feed.dataset.feed) return;
+  if (feed.dataset.etag) ctx.request.headers["If-None-Match"] = feed.dataset.etag;
+  for (const [key, value] of Object.entries(questions.get(feed.dataset.feed) ?? {})) ctx.request.body.set(key, value);
+  if (feed.dataset.force) ctx.request.body.set("force_refresh", "true");
+  delete feed.dataset.force;
 }
 
 function onAnswer(event) {
@@ -105,6 +118,8 @@ function failed(source, code) {
   const feed = source.closest("[data-feed]");
   if (source.matches("[role=switch]")) source.checked = !source.checked;
   if (!feed) return;
+  // What is asked for is no longer this person's; whoever asked is told and asks for something else.
+  if (code === "not_found") document.dispatchEvent(new CustomEvent("feed:gone", { detail: feed.dataset.feed }));
   if (feed.dataset.state === "ready") {
     if (code === "outcome_unknown") return;  // somebody else's silence; what is shown stays true
     document.getElementById("offline").hidden = false;
@@ -142,7 +157,7 @@ export function listen() {
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-retry], [data-refresh], [data-more]");
     if (button?.dataset.retry) retry(button.dataset.retry);
-    else if (button?.dataset.refresh) refresh(button.dataset.refresh);
+    else if (button?.dataset.refresh) refresh(button.dataset.refresh, { isForced: "force" in button.dataset });
     else if (button?.dataset.more) showMore(button.dataset.more);
   });
 }

@@ -2,16 +2,17 @@
 
 import * as telegram from "./telegram.js";
 
-const FEED_OF = { positions: "positions", billing: "billing", settings: "settings" };
+const FEED_OF = { accounts: "accounts", billing: "billing", settings: "settings" };
+// Pages with two lists side by side, and which of them is open.
+const tabs = { approvals: "pending", positions: "positions" };
 const scrolled = new Map();
 let current = document.body.dataset.open;
-let tab = "pending";
 let depth = 0;
 let changed = () => {};
 
 // The list that is in view.
 export function openFeed() {
-  return FEED_OF[current] ?? tab;
+  return tabs[current] ?? FEED_OF[current];
 }
 
 function show(name) {
@@ -52,8 +53,9 @@ function back() {
 }
 
 export function openTab(name) {
-  tab = name;
-  for (const each of document.querySelectorAll("[data-tab]")) {
+  const list = document.querySelector(`[data-tab="${name}"]`).parentElement;
+  tabs[list.closest("[data-page]").dataset.page] = name;
+  for (const each of list.querySelectorAll("[data-tab]")) {
     const isOpen = each.dataset.tab === name;
     each.setAttribute("aria-selected", String(isOpen));
     each.tabIndex = isOpen ? 0 : -1;
@@ -65,7 +67,7 @@ export function openTab(name) {
 function onKey(event) {
   const own = event.target.closest("[data-tab]");
   if (!own || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-  const other = document.querySelector(`[data-tab]:not([data-tab="${own.dataset.tab}"])`);
+  const other = own.parentElement.querySelector(`[data-tab]:not([data-tab="${own.dataset.tab}"])`);
   openTab(other.dataset.tab);
   other.focus();
 }
@@ -75,7 +77,7 @@ function onClick(event) {
   if (!control || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (control.dataset.tab) {
-    if (control.dataset.tab !== tab) telegram.select();
+    if (control.getAttribute("aria-selected") !== "true") telegram.select();
     openTab(control.dataset.tab);
   } else if (control.dataset.go) go(control.dataset.go);
   else back();

@@ -52,6 +52,16 @@ export function close() {
   client?.close();
 }
 
+// Another theme has been chosen; the page's colours have changed with it.
+export function onTheme(act) {
+  client?.onEvent("themeChanged", act);
+}
+
+// While there is something on the page that closing would lose, the client asks first.
+export function guardClosing(isNeeded) {
+  since("6.2", () => (isNeeded ? client.enableClosingConfirmation() : client.disableClosingConfirmation()));
+}
+
 // Opens a page in the browser of the device, beside Telegram.
 export function openOutside(url) {
   try {

@@ -1,0 +1,46 @@
+"""All accounts together, a line for each currency."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.account import Account, Route
+from services import portfolio
+from services.desk import Desk
+from services.portfolio import CurrencyTotal
+from webapp.pages import format
+
+PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The accounts of one currency; ``about`` says what is in the sum."""
+
+    about: str
+    equity: str
+    profit: str
+    sign: str
+
+
+async def totals(desk: Desk, user_id: int, linked: list[Account], now: datetime) -> list[Total]:
+    """Nothing for a single account, nor where an account keeps all the others waiting."""
+    if len(linked) < 2:
+        return []
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            found = await portfolio.combined(desk, user_id, now)
+    except TimeoutError:
+        return []
+    has_paper = {row.currency for row in linked if row.route == Route.PAPER}
+    return [_total(one, one.currency in has_paper) for one in found if one.accounts]
+
+
+def _total(of: CurrencyTotal, has_paper: bool) -> Total:
+    about = f"{of.accounts} account{'s' * (of.accounts != 1)}"
+    if has_paper:
+        about += ", practice money too"
+    if of.missing:
+        about += f", {len(of.missing)} without figures"
+    return Total(about, format.money(of.equity, of.currency), format.money(of.profit, of.currency, signed=True),
+                 format.sign(of.profit))
