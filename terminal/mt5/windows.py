@@ -68,8 +68,12 @@ if sys.platform == "win32":
                 _kernel.CloseHandle(self._handle)
                 self._handle = None
 
-    def _pipes() -> set[str]:
-        return {name for name in os.listdir(r"\\.\pipe" + "\\") if name.startswith(_PIPE_PREFIX)}  # noqa: PTH208
+    def _pipes() -> set[str] | None:
+        """The pipes of terminals; None where nobody can list pipes, which is so under Wine."""
+        try:
+            return {name for name in os.listdir(r"\\.\pipe" + "\\") if name.startswith(_PIPE_PREFIX)}  # noqa: PTH208
+        except OSError:
+            return None
 
     async def start_terminal(job: Job, program: Path, environment: dict[str, str]) -> None:
         """Start a portable terminal and wait until a new pipe of a terminal is there, or for some seconds.
@@ -82,5 +86,7 @@ if sys.platform == "win32":
         started = subprocess.Popen([str(program), "/portable"], cwd=program.parent, env=environment)  # noqa: S603, ASYNC220
         job.take(started.pid)
         until = time.monotonic() + _PIPE_SECONDS
-        while time.monotonic() < until and started.poll() is None and not _pipes() - before:  # noqa: ASYNC110
+        while before is not None and time.monotonic() < until and started.poll() is None:
+            if (_pipes() or set()) - before:
+                return
             await asyncio.sleep(_LOOK_EVERY)
