@@ -2,7 +2,7 @@
 
 import { ask, call, element, find } from "./dom.js";
 
-const FAULTS = [
+const TELEGRAM_FAULTS = [
   ["429", 3, "Telegram says: too many requests", "3 calls are told to wait a second"],
   ["502", 3, "Telegram is down", "3 calls fail with 502"],
   ["timeout", 1, "Telegram does not answer", "one call hangs"],
@@ -10,12 +10,21 @@ const FAULTS = [
   ["500_after_commit", 1, "Telegram fails after the work", "one call succeeds, told as an error"],
   ["403", 1, "The user blocked the bot", "one message is refused"],
 ];
+const TERMINAL_FAULTS = [
+  ["hang", 1, "A terminal hangs", "one call takes 20 seconds", 20],
+  ["requote", 2, "The broker requotes", "2 orders meet another price"],
+  ["timeout_after_fill", 1, "The broker fills and says time-out", "one order, executed unheard"],
+  ["no_answer", 1, "The line to the broker breaks", "one order, executed unheard"],
+  ["partial_fill", 1, "The broker fills a part", "one order"],
+  ["reject", 1, "The broker refuses", "one order"],
+];
 const TYPES = { market: "at the market", limit: "limit", stop: "stop order" };
 
 export class Desk {
   /** `hasStarted()` tells whether the person of the moment would get a card at all. */
-  constructor({ hasProvider, hasStarted }) {
+  constructor({ hasProvider, hasBroker, hasStarted }) {
     this.hasStarted = hasStarted;
+    this.hasBroker = hasBroker;
     this.hasProvider = hasProvider;
     this.chosen = 0;
     this.examples = [];
@@ -136,10 +145,11 @@ export class Desk {
     const sum = waiting.reduce((total, fault) => total + fault.times, 0);
     find("#faults .count").hidden = sum === 0;
     find("#faults .count").textContent = sum;
-    find("#faults .sheet").replaceChildren(...FAULTS.map(([fault, times, title, small]) => element("button", {
-      type: "button", role: "menuitem", onclick: () => this.fault("POST", { target: "telegram", fault, times }),
-    }, element("b", {}, title), element("small", {}, small))),
-    element("button", { type: "button", role: "menuitem", class: "clear", onclick: () => this.fault("DELETE") }, "No more faults"));
+    const row = (target) => ([fault, times, title, small, seconds]) => element("button", {
+      type: "button", role: "menuitem", onclick: () => this.fault("POST", { target, fault, times, ...(seconds ? { seconds } : {}) }),
+    }, element("b", {}, title), element("small", {}, small));
+    find("#faults .sheet").replaceChildren(...TELEGRAM_FAULTS.map(row("telegram")),
+      ...(this.hasBroker ? TERMINAL_FAULTS.map(row("terminal")) : []), element("button", { type: "button", role: "menuitem", class: "clear", onclick: () => this.fault("DELETE") }, "No more faults"));
   }
 
   async fault(method, body) {

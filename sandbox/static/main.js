@@ -2,6 +2,7 @@
 
 import { ask, call, element, find } from "./dom.js";
 import { Billing } from "./billing.js";
+import { Broker } from "./broker.js";
 import { Chat } from "./chat.js";
 import { Desk } from "./desk.js";
 import { Phone } from "./phone.js";
@@ -16,8 +17,9 @@ if (!users.has(userId)) userId = state.users[0].id;
 const chat = new Chat({ openApp: (url, startParam) => phone.open(userId, url, startParam), botName: state.bot.username });
 const phone = new Phone({ appUrl: state.app_url, follow: (url) => chat.follow(url) });
 phone.onopen = () => phone.open(userId);
-const desk = new Desk({ hasProvider: Boolean(state.provider), hasStarted: () => users.get(userId).started });
+const desk = new Desk({ hasProvider: Boolean(state.provider), hasBroker: state.terminal.accounts.length > 0, hasStarted: () => users.get(userId).started });
 desk.drawFaults(state.faults);
+new Broker(state.terminal);
 const billing = new Billing({ hasClock: Boolean(state.stripe), who: () => users.get(userId) });
 
 function drawUsers() {
