@@ -83,7 +83,9 @@ if sys.platform == "win32":
         and the later one's worker waits inside the library for a moment, under the deadline of its start.
         """
         before = _pipes()
-        started = subprocess.Popen([str(program), "/portable"], cwd=program.parent, env=environment)  # noqa: S603, ASYNC220
+        nothing = subprocess.DEVNULL
+        started = subprocess.Popen([str(program), "/portable"], cwd=program.parent, env=environment,  # noqa: S603, ASYNC220
+                                   stdin=nothing, stdout=nothing, stderr=nothing)
         job.take(started.pid)
         until = time.monotonic() + _PIPE_SECONDS
         while before is not None and time.monotonic() < until and started.poll() is None:
