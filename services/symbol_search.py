@@ -89,7 +89,7 @@ def _match(name: str, patterns: list[tuple[bool, str, re.Pattern[str]]]) -> _Mat
             found.append(_Match(is_alias, 0))
             continue
         hit = pattern.fullmatch(plain)
-        if hit is None or _DATED.fullmatch(hit[1]) or (base[-1].isdigit() and hit[1][:1].isdigit()):
+        if hit is None or _DATED.fullmatch(hit[1]) or (base[-1:].isdigit() and hit[1][:1].isdigit()):
             continue
         found.append(_Match(is_alias, len(plain) - len(base)))
     return min(found, key=lambda match: (match.is_alias, match.around), default=None)
