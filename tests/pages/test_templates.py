@@ -104,7 +104,7 @@ FRAGMENTS = {
     "decided": {"decisions": [DECISION], "has_more": True},
     "decision": {"decision": DECISION},
     "positions": {"header": HEADER, "rows": [ROW], "choices": CHOICES, "warning": HOSTILE,
-                  "totals": [Total(HOSTILE, "1", "2", "gain")]},
+                  "totals": [Total("USD", HOSTILE, "1", "2", "gain")]},
     "positions_silent": {"choices": CHOICES, "account": HOSTILE, "why": HOSTILE},
     "closed": {"choices": CHOICES, "rows": [CLOSED], "has_more": True},
     "accounts": {"accounts": [LINKED], "devices": [DEVICE], "limit": "x"},

@@ -140,7 +140,7 @@ def _card(account: Account, portfolio: Portfolio | None, rules: SizingRules, ser
         equity=format.money(snapshot.equity, snapshot.currency) if snapshot else None,
         equity_plain=str(snapshot.equity) if snapshot else "", currency=account.currency,
         as_of=snapshot.taken_at if snapshot else None, is_stale=portfolio.stale if portfolio else False,
-        silence=words.silent(account), sizing=words.sizing(size), mode=size["mode"],
+        silence="" if words.trouble(account) else words.silent(account), sizing=words.sizing(size), mode=size["mode"],
         size=size.get("volume") or size["value"], mapped=mapped[0], problems=mapped[1], devices=serving,
         primary_message=_primary_message(account), unlink_message=_unlink_message(account, following))
 
@@ -160,7 +160,7 @@ def _more(account: Account) -> str:
 
 def _note(account: Account) -> str | None:
     if account.status == AccountStatus.VERIFIED and not account.can_trade:
-        return "Orders for it are refused. Link it again with its main password to trade."
+        return "Orders for it are refused. To trade, unlink it and link it with its main password."
     return None
 
 

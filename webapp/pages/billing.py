@@ -11,7 +11,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Route
-from services import accounts, approvals, grants, previews, receipts, subscriptions, tiers
+from services import accounts, approvals, devices, grants, previews, receipts, subscriptions, tiers
 from services.billing import Cashier
 from services.currencies import written
 from services.errors import BillingUnavailable, NoSubscription, OutcomeUnknown
@@ -55,6 +55,7 @@ async def show(request: web.Request, user_id: int) -> web.Response:
     async with request.app[keys.desk].database.reading() as session:
         paid, _ = await receipts.listed(session, user_id, NEWEST_RECEIPTS)
         known = replace(await _known(request, session, user_id, now), taken_back=_taken_back(paid))
+        held = sum(row.status != "revoked" for row in await devices.listed(session, user_id, now))
         waiting = len(await approvals.pending(session, user_id, now))
     standing = plans.standing(known)
     return fragment(request, "fragments/billing.html", {
@@ -62,6 +63,7 @@ async def show(request: web.Request, user_id: int) -> web.Response:
         "warning": plans.warning(known), "is_bought": plans.is_bought(known),
         "paid_for": known.row.tier if known.row else "", "status": known.row.status if known.row else "none",
         "is_ending": known.row is not None and known.row.cancel_at_period_end, "accounts": known.accounts,
+        "devices": held,
         "can_buy": bool(known.offered), "elsewhere": offers.resumed_elsewhere(known),
         "is_elsewhere": known.row is not None and known.seller is None,
         "paid_with": plans.paid_with(known), "manage": offers.manage(known), "ending": offers.ending(known),

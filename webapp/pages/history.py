@@ -28,7 +28,7 @@ class ClosedRow:
     """A position that is over. ``costs`` is what net has besides the trade's own profit, None where nothing."""
 
     id: int
-    position_id: int
+    position_id: int | None
     symbol: str
     side: str
     volume: str
@@ -61,7 +61,8 @@ async def closed(request: web.Request, user_id: int) -> web.Response:
 def _row(of: PositionRecord, account: Account) -> ClosedRow:
     ended, digits = of.closed_at or of.updated_at, _digits(of)
     return ClosedRow(
-        id=of.id, position_id=of.position_id, symbol=of.symbol, side=of.side, volume=format.volume(of.volume),
+        id=of.id, position_id=of.position_id if of.position_id > 0 else None, symbol=of.symbol, side=of.side,
+        volume=format.volume(of.volume),
         entry=format.price(of.entry_price, digits), exit=format.price(of.exit_price, digits),
         net=format.money(of.net, account.currency, signed=True), sign=format.sign(of.net),
         reason=ENDINGS.get(of.reason or "", "At the broker"), costs=_costs(of, account.currency),

@@ -17,6 +17,7 @@ PATIENCE_SECONDS = 2.0
 class Total:
     """The accounts of one currency; ``about`` says what is in the sum."""
 
+    currency: str
     about: str
     equity: str
     profit: str
@@ -37,10 +38,8 @@ async def totals(desk: Desk, user_id: int, linked: list[Account], now: datetime)
 
 
 def _total(of: CurrencyTotal, has_paper: bool) -> Total:
-    about = f"{of.accounts} account{'s' * (of.accounts != 1)}"
-    if has_paper:
-        about += ", practice money too"
+    told = ["with practice money"] if has_paper else []
     if of.missing:
-        about += f", {len(of.missing)} without figures"
-    return Total(about, format.money(of.equity, of.currency), format.money(of.profit, of.currency, signed=True),
-                 format.sign(of.profit))
+        told.append(f"without {len(of.missing)} that {'does' if len(of.missing) == 1 else 'do'} not answer")
+    return Total(of.currency, ", ".join(told), format.money(of.equity, of.currency),
+                 format.money(of.profit, of.currency, signed=True), format.sign(of.profit))

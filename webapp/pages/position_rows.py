@@ -68,7 +68,7 @@ def barred(account: Account, gateway: Gateway | None) -> str | None:
     if gateway is None or not gateway.executes:
         return NOT_BY_US.get(Route(account.route), "Close or change positions of this account in your terminal.")
     if not account.can_trade:
-        return "This link can only watch. Link the account with its main password to close or change positions here."
+        return "This link can only watch. To trade, unlink the account and link it with its main password."
     return None
 
 

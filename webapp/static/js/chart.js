@@ -106,6 +106,7 @@ function draw(uPlot, header, spark, points) {
 export async function show(header, span = drawn?.span ?? "day") {
   const account = header.dataset.accountShown;
   const spark = header.querySelector("[data-spark]");
+  for (const each of spark.querySelectorAll("[data-span]")) each.setAttribute("aria-pressed", String(each.dataset.span === span));
   const isSame = drawn?.account === account && drawn.span === span && drawn.plot?.root.isConnected;
   try {
     if (!isSame) {
@@ -130,8 +131,6 @@ export async function show(header, span = drawn?.span ?? "day") {
 }
 
 function onSpan(button) {
-  const spark = button.closest("[data-spark]");
-  for (const each of spark.querySelectorAll("[data-span]")) each.setAttribute("aria-pressed", String(each === button));
   telegram.select();
   show(button.closest("[data-account-shown]"), button.dataset.span);
 }

@@ -128,7 +128,7 @@ const REASONS = {
   stop_beyond_price: "The price has already passed that stop.",
   volume_below_minimum: "That is below the broker's smallest volume.",
   unknown_account: "The terminal does not know the account.",
-  view_only: "This link can only watch. Link the account with its main password first.",
+  view_only: "This link can only watch. Unlink the account and link it with its main password.",
   only_in_its_terminal: "Positions of this account are changed in your own terminal.",
   account_broken: "The link to this account is broken. Mend it on the Accounts page first.",
   account_unlinked: "The account is not linked any more.",
