@@ -11,7 +11,7 @@ from typing import Any
 from terminal.mt5 import frames, tls
 from terminal.mt5.calls import SupervisionRules, spelled
 from terminal.mt5.directory import name_of
-from terminal.mt5.launch import Launcher
+from terminal.mt5.launch import Channel, Launcher
 from terminal.mt5.pacing import Stagger
 from terminal.mt5.relay import relay
 from terminal.protocol import AccountRef, GatewayError
@@ -143,11 +143,25 @@ class TerminalHost:
         except GatewayError as error:
             writer.write(frames.encode({"error": spelled(error)}))
         finally:
-            if worker is not None:
-                worker.kill()
-                await worker.gone()
-                log.info("terminal %s has ended", name_of(ref))
-            self._running -= 1
+            try:
+                if worker is not None:
+                    await _seen_off(worker)
+                    log.info("terminal %s has ended", name_of(ref))
+            finally:
+                self._running -= 1
+
+
+async def _seen_off(worker: Channel) -> None:
+    """End a worker and wait until it is gone, also when we are told to hurry: the next one needs its directory."""
+    worker.kill()
+    ending, is_cancelled = asyncio.create_task(worker.gone()), False
+    while not ending.done():
+        try:
+            await asyncio.wait([ending])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        raise asyncio.CancelledError
 
 
 async def _hung_up(writer: asyncio.StreamWriter) -> None:

@@ -40,7 +40,7 @@ class DeskSide:
         self.folder, self.base = folder / "stand-in", folder / "terminals"
         self.template = folder / "template"
         for made in (self.folder, self.template):
-            made.mkdir(parents=True)
+            made.mkdir(parents=True, exist_ok=True)
         (self.template / PROGRAM).write_bytes(b"MZ")
         self.clock, self.rules = Clock(), RULES
         self.passwords: dict[AccountRef, str] = {}
