@@ -37,7 +37,7 @@ from runtime.supervision import Supervisor
 from runtime.valkey import EmbeddedValkey, ValkeyUnavailable
 from sandbox.errors import RefusedToStart
 from sandboxed import Surroundings
-from services import accounts, approvals, background, canary, execution, recovery, users
+from services import accounts, approvals, background, canary, execution, recovery, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
 from services.owners import Owners
@@ -243,7 +243,9 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, desk: Desk,
                                 bot_username=lambda: known.get("username"))
     await _listen(stack, web_app, settings)
     background.start(desk, fan_out_rows=facts.signals.fan_out_chunk, order_workers=facts.orders.workers,
-                     keep=timedelta(days=facts.inbox.keep_days))
+                     keep=timedelta(days=facts.inbox.keep_days),
+                     syncs=syncing.Rules(timedelta(seconds=facts.positions.sync_seconds),
+                                         timedelta(seconds=facts.positions.idle_sync_seconds)))
     start = desk.supervisor.start
     chat = dispatcher.build(desk, links, cashiers, offered=offered.chat, pay_support=facts.billing.support)
     start("inbox", Worker(desk, bot, chat, facts.inbox).run)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account
@@ -46,9 +46,8 @@ class Leased:
 
 async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: datetime, limit: int) -> list[Leased]:
     """Take acts that are due: those that wait, and those whose holder has vanished."""
-    free = or_(PositionAct.lease_until.is_(None), PositionAct.lease_until <= now)
     due = (select(PositionAct.id).join(Account, Account.id == PositionAct.account_id)
-           .where(Account.route.in_(routes), Account.unlinked_at.is_(None), free,
+           .where(Account.route.in_(routes), Account.unlinked_at.is_(None), _is_free(now),
                   or_(PositionAct.status == ActStatus.SENT,
                       and_(PositionAct.status.in_([ActStatus.QUEUED, ActStatus.UNKNOWN]),
                            PositionAct.next_try_at <= now)))
@@ -64,6 +63,18 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
         select(PositionAct, Account).join(Account, Account.id == PositionAct.account_id)
         .where(PositionAct.id.in_(ids)).order_by(PositionAct.id).execution_options(populate_existing=True))
     return [Leased(row.PositionAct, row.Account) for row in rows]
+
+
+async def is_due(session: AsyncSession, now: datetime) -> bool:
+    """Look without taking the writer."""
+    waits = exists().where(PositionAct.status.in_([ActStatus.QUEUED, ActStatus.UNKNOWN]),
+                           PositionAct.next_try_at <= now, _is_free(now))
+    lost = exists().where(PositionAct.status == ActStatus.SENT, _is_free(now))
+    return bool(await session.scalar(select(waits | lost)))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(PositionAct.lease_until.is_(None), PositionAct.lease_until <= now)
 
 
 async def mark_sent(session: AsyncSession, act_id: int, owner: str, position_volume: Decimal, volume: Decimal | None,

@@ -13,12 +13,14 @@ from models.approval import Approval, ApprovalStatus
 from models.message import Priority
 from models.order import Order, OrderStatus
 from runtime.supervision import finish
-from services import approvals, auth, fan_out, idempotency, inbox, orders, outbox, providers
+from services import acting, approvals, auth, fan_out, idempotency, inbox, orders, outbox, providers, syncing
+from services.acting import Actor, Leased
 from services.desk import Desk
 from services.equity import Thinner
 from services.execution import Executor
 from services.fan_out import Pace
 from services.orders import Lease
+from services.syncing import Syncer
 from services.warmup import Warmer
 from terminal.protocol import Deal, DealFeed
 
@@ -29,6 +31,7 @@ DEALS_AT_ONCE = 200
 SWEEP_ROWS = 500
 JANITOR_SECONDS = 300.0
 WARM_UP_SECONDS = 5.0
+SYNCS = syncing.Rules(timedelta(seconds=5), timedelta(minutes=5))
 
 
 def clock() -> datetime:
@@ -36,10 +39,14 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta) -> None:
+def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta,
+          syncs: syncing.Rules = SYNCS) -> None:
     """Start every loop under the desk's supervisor."""
     desk.supervisor.start("fan_out", lambda: run_fan_outs(desk, fan_out_rows))
     desk.supervisor.start("orders", lambda: run_orders(desk, order_workers))
+    desk.supervisor.start("acts", lambda: run_acts(desk, order_workers))
+    if syncing.routes(desk.gateways):
+        desk.supervisor.start("syncs", lambda: run_syncs(desk, syncs))
     desk.supervisor.start("expiry", lambda: run_expiry(desk))
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
     desk.supervisor.start("warm_up", lambda: run_warm_ups(desk))
@@ -78,8 +85,8 @@ async def run_orders(desk: Desk, workers: int) -> None:
         while not desk.supervisor.stopping.is_set():
             room = workers - len(running)
             leases = await executor.take(clock(), room) if room > 0 and await _orders_are_due(desk) else []
-            for mine in _by_account(leases):
-                task = asyncio.create_task(_execute_all(desk, executor, mine))
+            for lease in leases:
+                task = asyncio.create_task(_execute(desk, executor, lease))
                 running.add(task)
                 task.add_done_callback(running.discard)
                 task.add_done_callback(lambda _: desk.wakes.orders.set())
@@ -89,22 +96,72 @@ async def run_orders(desk: Desk, workers: int) -> None:
         await finish(running)
 
 
-def _by_account(leases: list[Lease]) -> list[list[Lease]]:
-    grouped: dict[int, list[Lease]] = {}
-    for lease in leases:
-        grouped.setdefault(lease.account.id, []).append(lease)
-    return list(grouped.values())
-
-
-async def _execute_all(desk: Desk, executor: Executor, leases: list[Lease]) -> None:
-    for lease in leases:
-        try:
-            await executor.execute(lease, clock())
-        except Exception:
-            # Its lease runs out and it is reconciled; the others must not wait for that.
-            log.exception("order_execution_failed", order_id=lease.order.id)
-        await desk.positions.forget(lease.account.id)
+async def _execute(desk: Desk, executor: Executor, lease: Lease) -> None:
+    try:
+        await executor.execute(lease, clock())
+    except Exception:
+        # Its lease runs out and it is reconciled; the others must not wait for that.
+        log.exception("order_execution_failed", order_id=lease.order.id)
+    await desk.positions.forget(lease.account.id)
     desk.wakes.outbox.set()
+    desk.wakes.syncs.set()
+
+
+async def run_acts(desk: Desk, workers: int) -> None:
+    """Bring acts on positions to their end that no door waits for any more."""
+    actor = Actor(desk.database, desk.gateways, desk.replica)
+    running: set[asyncio.Task[None]] = set()
+    try:
+        while not desk.supervisor.stopping.is_set():
+            room = workers - len(running)
+            leased = await actor.take(clock(), room) if room > 0 and await _acts_are_due(desk) else []
+            for item in leased:
+                task = asyncio.create_task(_go_on(desk, actor, item))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                task.add_done_callback(lambda _: desk.wakes.acts.set())
+            if not leased:
+                await desk.wakes.acts.wait(LOOK_SECONDS)
+    finally:
+        await finish(running)
+
+
+async def _go_on(desk: Desk, actor: Actor, leased: Leased) -> None:
+    try:
+        await actor.go_on(leased, clock())
+    except Exception:
+        log.exception("position_act_failed", act_id=leased.act.id)
+    await desk.positions.forget(leased.account.id)
+    desk.wakes.outbox.set()
+    desk.wakes.syncs.set()
+
+
+async def _acts_are_due(desk: Desk) -> bool:
+    async with desk.database.reading() as session:
+        return await acting.is_due(session, clock())
+
+
+async def run_syncs(desk: Desk, rules: syncing.Rules) -> None:
+    """Keep up with terminals that tell of their deals only when they are asked."""
+    syncer = Syncer(desk.database, desk.gateways, rules)
+    running: dict[int, asyncio.Task[None]] = {}
+    try:
+        while not desk.supervisor.stopping.is_set():
+            running = {account_id: task for account_id, task in running.items() if not task.done()}
+            for account_id in await syncer.due(clock(), rules.at_once - len(running), running.keys()):
+                running[account_id] = asyncio.create_task(_sync(desk, syncer, account_id))
+            await desk.wakes.syncs.wait(LOOK_SECONDS)
+    finally:
+        await finish(running.values())
+
+
+async def _sync(desk: Desk, syncer: Syncer, account_id: int) -> None:
+    try:
+        if await syncer.sync(account_id, clock()):
+            await desk.positions.forget(account_id)
+            desk.wakes.outbox.set()
+    except Exception:
+        log.exception("sync_broke", account_id=account_id)
 
 
 async def _orders_are_due(desk: Desk) -> bool:
@@ -151,6 +208,7 @@ async def run_expiry(desk: Desk) -> None:
             async with desk.database.writing() as session:
                 done = await approvals.expire_due(session, clock(), SWEEP_ROWS)
             desk.wakes.outbox.set()
+        await _expire_unsent(desk)
         await desk.supervisor.sleep(0.05 if done == SWEEP_ROWS else LOOK_SECONDS)
 
 
@@ -160,6 +218,17 @@ async def run_warm_ups(desk: Desk) -> None:
     while not desk.supervisor.stopping.is_set():
         await warmer.step(clock())
         await desk.supervisor.sleep(WARM_UP_SECONDS)
+
+
+async def _expire_unsent(desk: Desk) -> None:
+    """Orders that nobody here executes end in time too."""
+    here = [route for route, gateway in desk.gateways.items() if gateway.executes]
+    async with desk.database.reading() as session:
+        if not await orders.is_overdue(session, here, clock()):
+            return
+    async with desk.database.writing() as session:
+        await orders.expire_unsent(session, here, clock(), SWEEP_ROWS)
+    desk.wakes.outbox.set()
 
 
 async def run_janitor(desk: Desk, keep: timedelta) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import Select, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -161,15 +161,22 @@ async def take_back(session: AsyncSession, order_id: int, until: datetime, error
                 updated_at=now))
 
 
+async def is_overdue(session: AsyncSession, routes: Sequence[str], now: datetime) -> bool:
+    """Whether ``expire_unsent`` has something to do, without taking the writer."""
+    return bool(await session.scalar(select(_overdue(routes, now).exists())))
+
+
+def _overdue(routes: Sequence[str], now: datetime) -> Select[int]:
+    return (select(Order.id).join(Account, Account.id == Order.account_id)
+            .where(Order.status == OrderStatus.QUEUED, Order.expires_at <= now, Account.route.not_in(routes)))
+
+
 async def expire_unsent(session: AsyncSession, routes: Sequence[str], now: datetime, limit: int) -> int:
     """End waiting orders whose time is over on accounts of none of these routes; returns how many.
 
     Orders of these routes are ended by whoever executes them.
     """
-    due = await session.scalars(
-        select(Order.id).join(Account, Account.id == Order.account_id)
-        .where(Order.status == OrderStatus.QUEUED, Order.expires_at <= now, Account.route.not_in(routes))
-        .order_by(Order.id).limit(limit))
+    due = await session.scalars(_overdue(routes, now).order_by(Order.id).limit(limit))
     done = 0
     for order_id in due.all():
         done += await refuse(session, order_id, OrderStatus.EXPIRED, "not_executed_in_time", None, now)

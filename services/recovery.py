@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.billing import IdempotencyKey
 from models.message import InboxItem, OutboxItem
 from models.order import Order
+from models.position import PositionAct
 
 
 async def release_leases(session: AsyncSession, now: datetime) -> None:
     """End every lease now. Orders keep their state: one that was sent is reconciled, never sent blindly."""
-    for table in (InboxItem, OutboxItem, Order, IdempotencyKey):
+    for table in (InboxItem, OutboxItem, Order, PositionAct, IdempotencyKey):
         await session.execute(update(table).where(table.lease_until > now).values(lease_until=now))

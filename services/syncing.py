@@ -1,0 +1,184 @@
+"""Keeping up with terminals that do not tell by themselves: their deals, and what became of waiting orders.
+
+Accounts with something open are asked often, the others now and then. Each is asked by itself, so one that hangs
+delays nobody; one that fails is asked less and less often.
+"""
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from sqlalchemy import Row, Select, exists, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.account import Account, AccountStatus
+from models.database import Database
+from models.order import Order, OrderStatus
+from models.position import PositionRecord
+from services import accounts, history, settling, shares
+from services.execution import LOOK_BACK
+from terminal.protocol import (
+    AccountRef,
+    Deal,
+    DealEntry,
+    DealFeed,
+    DealReason,
+    Gateway,
+    GatewayError,
+    ResultStatus,
+    Side,
+    TradeResult,
+)
+
+log = structlog.get_logger(__name__)
+
+# Deals may be recorded late or out of order at the trade server; what is on record already is left out.
+OVERLAP, FIRST_DEPTH = timedelta(hours=1), timedelta(days=30)
+LONGEST_PAUSE = timedelta(minutes=5)
+ACTIVE = (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.PLACED, OrderStatus.FILLED)
+ENDED = {"cancelled": DealReason.CANCELLED, "not_reached_in_time": DealReason.EXPIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often accounts are asked, how many at once, and how long one may take."""
+
+    every: timedelta
+    idle_every: timedelta
+    at_once: int = 16
+    patience: timedelta = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a terminal has told: its deals, and how waiting orders that are gone have ended."""
+
+    deals: Sequence[Deal]
+    ended: Sequence[Deal]
+
+
+def routes(gateways: Mapping[str, Gateway]) -> dict[str, Gateway]:
+    """The gateways whose accounts have to be asked."""
+    return {route: gateway for route, gateway in gateways.items()
+            if gateway.executes and not isinstance(gateway, DealFeed)}
+
+
+class Syncer:
+    """Knows whose turn it is, and brings one account up to date at a time."""
+
+    def __init__(self, database: Database, gateways: Mapping[str, Gateway], rules: Rules) -> None:
+        self._database = database
+        self._gateways = routes(gateways)
+        self._rules = rules
+        self._asked_at: dict[int, datetime] = {}
+        self._not_before: dict[int, datetime] = {}
+        self._failures: dict[int, int] = {}
+
+    async def due(self, now: datetime, limit: int, busy: Collection[int] = ()) -> list[int]:
+        """Accounts whose turn has come, those that have waited longest first."""
+        async with self._database.reading() as session:
+            rows = (await session.execute(self._accounts())).all()
+        self._forget_all_but({row.id for row in rows})
+        turns = sorted((self._turn_of(row, now), row.id) for row in rows if row.id not in busy)
+        return [account_id for at, account_id in turns if at <= now][:limit]
+
+    async def sync(self, account_id: int, now: datetime) -> bool:
+        """Read an account's deals and let them take effect; whether there was anything new."""
+        self._asked_at[account_id] = now
+        async with self._database.reading() as session:
+            account = await session.get_one(Account, account_id)
+            placed = list(await session.scalars(select(Order).where(
+                Order.account_id == account_id, Order.status == OrderStatus.PLACED)))
+        try:
+            async with asyncio.timeout(self._rules.patience.total_seconds()):
+                seen = await look(self._gateways[account.route], account, placed, now)
+        except TimeoutError:
+            await self._failed(account, GatewayError("terminal_hangs", "No answer in time.", retryable=True), now)
+            return False
+        except GatewayError as error:
+            await self._failed(account, error, now)
+            return False
+        async with self._database.writing() as session:
+            changed = await take_in(session, account, seen, now)
+        self._failures.pop(account_id, None)
+        self._not_before.pop(account_id, None)
+        return changed
+
+    def _accounts(self) -> Select[int, bool, datetime, datetime | None]:
+        has_orders = exists().where(Order.account_id == Account.id, Order.status.in_(ACTIVE))
+        has_positions = exists().where(PositionRecord.account_id == Account.id, PositionRecord.status == history.OPEN)
+        newest = select(func.max(Order.updated_at)).where(
+            Order.account_id == Account.id, Order.status.in_(ACTIVE)).correlate(Account).scalar_subquery()
+        return select(Account.id, or_(has_orders, has_positions).label("is_open"), newest.label("changed_at"),
+                      Account.deals_read_until).where(
+            Account.route.in_(self._gateways), Account.status == AccountStatus.VERIFIED,
+            Account.unlinked_at.is_(None))
+
+    def _turn_of(self, row: Row[int, bool, datetime, datetime | None], now: datetime) -> datetime:
+        """When an account's turn comes: after an order at once, else by whether something is open on it."""
+        interval = self._rules.every if row.is_open else self._rules.idle_every
+        asked_at = self._asked_at.get(row.id)
+        if asked_at is None and row.id not in self._not_before:
+            # After a start not all at once; one that has never been read does not wait.
+            share = 0.0 if row.deals_read_until is None else random.random()  # noqa: S311
+            self._not_before[row.id] = now + interval * share
+        if row.id in self._not_before:
+            return self._not_before[row.id]
+        assert asked_at is not None
+        if row.changed_at is not None and row.changed_at > asked_at:
+            return now
+        return asked_at + interval
+
+    def _forget_all_but(self, known: set[int]) -> None:
+        for kept in (self._asked_at, self._not_before, self._failures):
+            for gone in kept.keys() - known:
+                del kept[gone]
+
+    async def _failed(self, account: Account, error: GatewayError, now: datetime) -> None:
+        log.warning("sync_failed", account_id=account.id, code=error.code)
+        failures = self._failures[account.id] = self._failures.get(account.id, 0) + 1
+        self._not_before[account.id] = now + min(self._rules.every * 2 ** min(failures, 10), LONGEST_PAUSE)
+        if error.permanent:
+            async with self._database.writing() as session:
+                await accounts.mark_broken(session, account.id, error.code, now)
+
+
+async def look(gateway: Gateway, account: Account, placed: Sequence[Order], now: datetime) -> Look:
+    """Ask the terminal; changes nothing."""
+    ref = accounts.ref(account)
+    since = now - FIRST_DEPTH if account.deals_read_until is None else account.deals_read_until - OVERLAP
+    deals = await gateway.deals(ref, since)
+    waiting = {shares.magic_of_order(order.magic) for order in await gateway.orders(ref)} if placed else set()
+    ended = []
+    for order in placed:
+        assert order.magic is not None
+        if order.magic not in waiting:
+            found = await gateway.find(ref, order.magic, (order.sent_at or order.created_at) - LOOK_BACK)
+            if found is not None and found.status == ResultStatus.REJECTED:
+                ended.append(_ended(ref, order, found, now))
+    return Look(deals, ended)
+
+
+async def take_in(session: AsyncSession, account: Account, seen: Look, now: datetime) -> bool:
+    """Record what is new, let it take effect on orders, and move the cursor, together."""
+    fresh = await history.record(session, account, seen.deals, now)
+    await settling.apply(session, account, [*fresh, *seen.ended], now)
+    await session.execute(
+        update(Account).where(Account.id == account.id,
+                              or_(Account.deals_read_until.is_(None), Account.deals_read_until < now))
+        .values(deals_read_until=now))
+    return bool(fresh or seen.ended)
+
+
+def _ended(ref: AccountRef, order: Order, found: TradeResult, now: datetime) -> Deal:
+    """What a feed would have told of a waiting order that is gone and was never filled."""
+    assert order.magic is not None
+    nothing = Decimal(0)
+    reason = ENDED.get(found.reason or "", DealReason.REJECTED)
+    # No broker numbers deals below zero.
+    return Deal(-order.id, ref.login, ref.server, 0, order.magic, order.symbol, Side(order.side), DealEntry.IN, reason,
+                nothing, order.entry_price or nothing, nothing, nothing, nothing, nothing, now)
