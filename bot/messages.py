@@ -21,6 +21,7 @@ from services.desk import Desk
 from services.outbox import Claimed
 
 LONGEST = 4096
+UNFILLED = {"expired": "not_reached_in_time", "rejected": "not_enough_money", "cancelled": "cancelled"}
 SKIPPED_UNSENT = (ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED, ApprovalStatus.WITHDRAWN)
 
 
@@ -95,8 +96,8 @@ def deal(of: dict[str, Any]) -> str:
     """What happened on the account while nobody looked."""
     head = f"<b>{escape(of['symbol'])}</b> · {escape(of['account'])}"
     volume, price = numbers.lots(Decimal(of["volume"])), numbers.price(Decimal(of["price"]), None)
-    if of["reason"] in ("expired", "rejected"):
-        why = "not_reached_in_time" if of["reason"] == "expired" else "not_enough_money"
+    if of["reason"] in UNFILLED:
+        why = UNFILLED[of["reason"]]
         return f"⌛ {head}\nThe waiting order is gone: {texts.reason(why)}. Nothing was traded."
     if of["entry"] == "in":
         return f"✅ {head}\nThe waiting order was filled: {of['side']} {volume} @ {price}"
