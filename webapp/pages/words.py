@@ -12,6 +12,9 @@ PRACTICE = "Practice money"
 OUTLOOK = {
     "no_account": "There is no account to trade on. Send /start to the bot to open a paper account.",
     "unknown_symbol": "Your broker does not have this symbol, so the order would be refused.",
+    "symbol_ambiguous": "More than one of your broker's symbols could be meant. Choose one under Accounts.",
+    "symbol_unconfirmed": "Your broker's symbol has another contract size. Confirm it under Accounts.",
+    "view_only": "This account may only be watched, so the order would be refused.",
     "no_quote": "There is no price for this symbol now.",
     "stop_beyond_price": "The price has already passed the stop, so the order would be refused.",
     "target_passed": "The price has already passed a target, so the order would be refused.",
