@@ -64,7 +64,7 @@ class Process:
 
     def __init__(self, verb: str, environment: Mapping[str, str], log: Path) -> None:
         self._verb = verb
-        self._environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
         self.log = log
         self.port = int(environment["PORT"])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -73,7 +73,7 @@ class Process:
     async def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
             self._child = await asyncio.create_subprocess_exec(
-                sys.executable, "app.py", self._verb, cwd=ROOT, env=self._environment, stdout=log, stderr=log,
+                sys.executable, "app.py", self._verb, cwd=ROOT, env=self.environment, stdout=log, stderr=log,
                 start_new_session=True)
         if wait:
             await until("the desk is ready", self.is_ready, READY_SECONDS)
@@ -110,6 +110,29 @@ class Process:
     def pid(self) -> int:
         assert self._child is not None
         return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.returncode is None
+
+    def children(self, module: str) -> list[int]:
+        """The processes it has started that run a module, theirs included."""
+        found: list[int] = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                is_ours = int((entry / "stat").read_text().rpartition(")")[2].split()[1]) in (self.pid, *found)
+                if is_ours and module.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    async def command(self, *arguments: str) -> bytes:
+        """What a command says that is given beside the running desk."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app", *arguments, "--json", cwd=ROOT, env=self.environment,
+            stdout=asyncio.subprocess.PIPE)
+        out, _ = await child.communicate()
+        assert child.returncode == 0, out
+        return out
 
 
 class Console:

@@ -67,7 +67,7 @@ class Watched(Process):
         with self.log.open("ab") as log:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.e2e.points", "run", cwd=ROOT,
-                env={**self._environment, "POINTS_SAID": str(writing)}, stdin=asyncio.subprocess.PIPE, stdout=log,
+                env={**self.environment, "POINTS_SAID": str(writing)}, stdin=asyncio.subprocess.PIPE, stdout=log,
                 stderr=log, pass_fds=[writing], start_new_session=True)
         os.close(writing)
         self._said = asyncio.StreamReader()
