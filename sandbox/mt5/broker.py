@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -164,15 +164,15 @@ class Broker:
             self._sessions.discard(task)
             writer.close()
 
-    def later(self, seconds: float, account: Account, request: Request) -> None:
-        """Execute a request some time from now, as a slow trade server does."""
-        task = asyncio.create_task(self._later(seconds, account, request))
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
+        """Do this some time from now, as a slow trade server does."""
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            work()
+
+        task = asyncio.create_task(wait())
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
-
-    async def _later(self, seconds: float, account: Account, request: Request) -> None:
-        await asyncio.sleep(seconds)
-        self.engine.execute(account, request)
 
     def steering(self) -> Mapping[str, Any]:
         """What stands, for a console: accounts with their figures."""

@@ -67,6 +67,28 @@ class Engine:
                 case _:
                     return self._close_by(account, request)
 
+    def accept(self, account: Account, request: Request) -> Outcome:
+        """Take a market order without filling it yet; ``complete`` does."""
+        try:
+            self._verify(account, request)
+        except Refused as refused:
+            return Outcome(refused.retcode)
+        order = self._order(account, request, request.type, STARTED)
+        order.volume_current, order.done_msc = request.volume, 0
+        self._book.put("pending", order)
+        return Outcome(PLACED, order=order.ticket)
+
+    def complete(self, account: Account, number: int, request: Request) -> None:
+        """Fill what was accepted."""
+        order, symbol = self._book.pending[number], self._reckoning.instrument(account, request.symbol)
+        quote = self._quote_of(account, request.symbol)
+        assert symbol is not None and quote is not None
+        with self._book.together():
+            price = quote.ask if request.type == BUY else quote.bid
+            order.volume_current, order.price_open = ZERO, price
+            order.position_id = self.fill(account, symbol, order, request.volume, price, request.position).position_id
+            self._end(order, FILLED)
+
     def _verify(self, account: Account, request: Request) -> None:
         symbol = self._reckoning.instrument(account, request.symbol)
         quote = self._market.quote(symbol.listed) if symbol is not None else None

@@ -51,6 +51,10 @@ class Faults:
     def clear(self) -> None:
         self._waiting.clear()
 
+    def clear_for(self, login: int | str) -> None:
+        """This account has fine weather again."""
+        self._waiting = [fault for fault in self._waiting if fault.login != int(login)]
+
     def waiting(self) -> list[Fault]:
         return list(self._waiting)
 

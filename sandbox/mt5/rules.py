@@ -1,6 +1,6 @@
 """What the trade server demands of a request, in the order it looks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -88,7 +88,9 @@ def verify(book: Book, reckoning: Reckoning, account: Account, request: Request,
     if request.action == SLTP:
         position = _held(book, account, request)
         base = quote.bid if position.type == BUY else quote.ask
-        _levels(symbol, position.type, base, request)
+        moved = replace(request, sl=request.sl if request.sl != position.sl else ZERO,
+                        tp=request.tp if request.tp != position.tp else ZERO)
+        _levels(symbol, position.type, base, moved)
     elif request.action == MODIFY:
         order = book.pending.get(request.order)
         if order is None or order.login != account.login:

@@ -12,7 +12,7 @@ from sandbox.mt5 import views
 from sandbox.mt5.book import Account, Order, digest
 from sandbox.mt5.engine import Outcome
 from sandbox.mt5.market import now_msc
-from sandbox.mt5.rules import Request, exact, parsed
+from sandbox.mt5.rules import DEAL, Request, exact, parsed
 from sandbox.mt5.servers import Instrument
 from terminal import maths
 
@@ -245,20 +245,25 @@ class Session:
             return self._result(execute(account, asked, part=self._half(asked)))
         if kind == "altered_comment":
             return self._result(execute(account, replace(asked, comment="#broker")))
-        if kind in ("late_fill", "placed_then_fill"):
-            self._broker.later(seconds, account, asked)
-            return self._result(Outcome(10012 if kind == "late_fill" else 10008))
+        if kind == "late_fill":
+            self._broker.later(seconds, lambda: execute(account, asked))
+            return self._result(Outcome(10012))
+        if kind == "placed_then_fill" and asked.action == DEAL:
+            outcome = self._broker.engine.accept(account, asked)
+            if outcome.order:
+                self._broker.later(seconds, lambda: self._broker.engine.complete(account, outcome.order, asked))
+            return self._result(outcome)
         if kind == "hang":
             await asyncio.sleep(seconds)
             return self._result(execute(account, asked))
-        execute(account, asked)
+        outcome = execute(account, asked)
         if kind == "no_answer":
             raise Hangup
-        return self._result(Outcome(10012))
+        return self._result(Outcome(10012) if kind == "timeout_after_fill" else outcome)
 
     def _half(self, asked: Request) -> Decimal | None:
         symbol = self._listed().get(asked.symbol)
-        if symbol is None or asked.action != 1:
+        if symbol is None or asked.action != DEAL:
             return None
         return max(maths.floor_to_step(asked.volume / 2, symbol.volume_step), symbol.volume_min)
 

@@ -110,8 +110,9 @@ class Trader:
             trouble = result.error or trouble
         if not fills:
             return TradeResult(ResultStatus.PLACED, faults.ORDER_PLACED, tickets[0], None, None, trouble)
-        return TradeResult(ResultStatus.FILLED, faults.DONE, tickets[0], convert.average(fills, at.spec.digits),
-                           sum((lots for lots, _ in fills), maths.ZERO), trouble)
+        return TradeResult(ResultStatus.FILLED, faults.DONE if trouble is None else faults.DONE_PARTIAL, tickets[0],
+                           convert.average(fills, at.spec.digits), sum((lots for lots, _ in fills), maths.ZERO),
+                           trouble)
 
     def _send_leg(self, request: OrderRequest, rules: Rules, leg: Leg, count: int, at: Market,
                   start: Decimal) -> TradeResult:
@@ -166,7 +167,7 @@ class Trader:
 
     def _read_deals(self, result: Any, wanted: Decimal, at: Market) -> TradeResult:
         """What the deals of an order say, where its result does not; ambiguous when none comes."""
-        for look in range(PLACED_LOOKS):
+        for look in range(PLACED_LOOKS if result.order else 0):
             deals = self._session.library.rows("history_deals_get", ticket=int(result.order))
             fills = [(convert.exact(row.volume), convert.price(row.price, at.spec.digits)) for row in deals]
             if fills:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,9 @@ class Pipe:
         self._number = 0
 
     @classmethod
-    async def start(cls, *, wheel: bool = True) -> "Pipe":
+    async def start(cls, *, wheel: bool = True, program: Sequence[str] = ("-m", "terminal.mt5.worker")) -> "Pipe":
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "terminal.mt5.worker", stdin=asyncio.subprocess.PIPE,
+            sys.executable, *program, stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(wheel=wheel))
         pipe = cls(process)
         assert process.stdout is not None
@@ -49,8 +49,8 @@ class Pipe:
         """The answer of an operation; GatewayError when it answers with one."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self._number += 1
-        self.process.stdin.write(frames.encode({"id": self._number, "op": op, "args": wire.plain(args) and {
-            name: wire.plain(value) for name, value in args.items()}}))
+        plain = {name: wire.plain(value) for name, value in args.items()}
+        self.process.stdin.write(frames.encode({"id": self._number, "op": op, "args": plain}))
         await self.process.stdin.drain()
         answer = await frames.read(self.process.stdout)
         assert answer["id"] == self._number
@@ -116,4 +116,4 @@ def order(number: int = 1, **changes: Any) -> OrderRequest:
         "magic": MAGIC | number, "symbol": "EURUSD", "side": Side.BUY, "order_type": OrderType.MARKET,
         "volume": "0.1", "price": None, "stop_loss": None, "take_profits": (), "comment": f"CS{number}",
         "expires_at": None, **changes}
-    return wire.revive(OrderRequest, wire.plain(given))
+    return wire.revive(OrderRequest, {name: wire.plain(value) for name, value in given.items()})
