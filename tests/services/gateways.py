@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
@@ -13,7 +14,7 @@ from models.database import Database
 from terminal.paper import tables
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
-from terminal.protocol import AccountRef, AccountSnapshot, GatewayError, OrderRequest, Position, TradeResult
+from terminal.protocol import AccountRef, AccountSnapshot, Deal, GatewayError, OrderRequest, Position, TradeResult
 
 AWAY = GatewayError("terminal_away", "The terminal does not answer.", retryable=True)
 BROKEN = GatewayError("terminal_broken", "The terminal refuses to talk.")
@@ -25,7 +26,8 @@ T = TypeVar("T")
 class TroubledLine(PaperGateway):
     """``before`` and ``after`` are raised around the broker's own work; ``held`` blocks every call until it is set.
 
-    ``ahead`` is how far its clock is in the future of ours, where the test is.
+    ``ahead`` is how far its clock is in the future of ours, where the test is; ``first`` is awaited before a call, and
+    ``then`` between its work and its answer.
     """
 
     def __init__(self, database: Database, quotes: QuoteFeed) -> None:
@@ -36,6 +38,8 @@ class TroubledLine(PaperGateway):
         self.held: asyncio.Event | None = None
         self.on_send: Callable[[OrderRequest], Awaitable[None]] | None = None
         self.ahead = timedelta()
+        self.first: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.then: dict[str, Callable[[], Awaitable[None]]] = {}
         self._book = database
 
     async def account(self, ref: AccountRef) -> AccountSnapshot:
@@ -53,17 +57,31 @@ class TroubledLine(PaperGateway):
             await self.on_send(request)
         return await self._call("send", super().send(ref, request))
 
+    async def close(self, ref: AccountRef, ticket: int, volume: Decimal | None = None) -> TradeResult:
+        return await self._call("close", super().close(ref, ticket, volume))
+
+    async def modify(self, ref: AccountRef, ticket: int, stop_loss: Decimal | None,
+                     take_profit: Decimal | None) -> TradeResult:
+        return await self._call("modify", super().modify(ref, ticket, stop_loss, take_profit))
+
+    async def deals(self, ref: AccountRef, since: datetime) -> Sequence[Deal]:
+        return await self._call("deals", super().deals(ref, since))
+
     async def _call(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         self.calls[name] += 1
         try:
             if self.held is not None:
                 await self.held.wait()
+            if name in self.first:
+                await self.first[name]()
             if name in self.before:
                 raise self.before[name]
         except BaseException:
             work.close()
             raise
         result = await work
+        if name in self.then:
+            await self.then[name]()
         if name in self.after:
             raise self.after[name]
         return result
