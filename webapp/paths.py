@@ -7,6 +7,7 @@ from aiohttp import web
 from services.errors import InvalidRequest, NotFound
 
 _ID = re.compile(r"[1-9][0-9]{0,17}")
+_DEVICE_ID = re.compile(r"[A-Za-z0-9_]{1,32}")
 MOST_ON_A_PAGE = 100
 
 
@@ -16,6 +17,14 @@ def id_of(request: web.Request, name: str = "id") -> int:
     if not _ID.fullmatch(text):
         raise NotFound
     return int(text)
+
+
+def device_id_of(request: web.Request) -> str:
+    """The device's id in the path; NotFound for what cannot be one."""
+    text = request.match_info["id"]
+    if not _DEVICE_ID.fullmatch(text):
+        raise NotFound
+    return text
 
 
 def cursor_of(request: web.Request) -> int | None:

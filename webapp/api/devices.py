@@ -6,6 +6,7 @@ from services import devices, reports
 from webapp import keys, presenters
 from webapp.bodies import answer, parsed
 from webapp.device_schemas import RegisterDevice, RenameDevice
+from webapp.paths import device_id_of
 from webapp.schemas import Empty
 from webapp.security import now, signed_in
 
@@ -30,7 +31,7 @@ async def listed(request: web.Request, user_id: int) -> web.Response:
 async def rename(request: web.Request, user_id: int) -> web.Response:
     body = await parsed(request, RenameDevice)
     async with request.app[keys.desk].database.writing() as session:
-        view = await devices.rename(session, user_id, request.match_info["id"], body.name, now())
+        view = await devices.rename(session, user_id, device_id_of(request), body.name, now())
     return answer(presenters.device(view))
 
 
@@ -40,7 +41,7 @@ async def rotate(request: web.Request, user_id: int) -> web.Response:
     await parsed(request, Empty, optional=True)
     desk = request.app[keys.desk]
     async with desk.database.writing() as session:
-        made = await devices.rotate(session, desk.vault, user_id, request.match_info["id"], now())
+        made = await devices.rotate(session, desk.vault, user_id, device_id_of(request), now())
     return answer(presenters.registered(made))
 
 
@@ -50,6 +51,6 @@ async def revoke(request: web.Request, user_id: int) -> web.Response:
     await parsed(request, Empty, optional=True)
     desk = request.app[keys.desk]
     async with desk.database.writing() as session:
-        view = await devices.revoke(session, user_id, request.match_info["id"], now())
+        view = await devices.revoke(session, user_id, device_id_of(request), now())
     await reports.forget(desk.redis, view.id)
     return answer(presenters.device(view))
