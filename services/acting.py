@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.account import Account
+from models.account import Account, AccountStatus
 from models.database import Database
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
@@ -160,6 +160,9 @@ class Actor:
 
     async def position(self, account: Account, ticket: int) -> Position | None:
         """The position as its terminal has it now."""
+        if account.status != AccountStatus.VERIFIED:
+            # Somebody else may have linked the same broker account since: what is open there is theirs.
+            raise GatewayError("account_broken", "The account's link does not work.")
         held = await self._gateways[account.route].positions(accounts.ref(account))
         return next((position for position in held if position.ticket == ticket), None)
 

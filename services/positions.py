@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import structlog
 from redis.asyncio import Redis
 
-from models.account import Account
+from models.account import Account, AccountStatus
 from models.database import Database
 from services import accounts, equity
 from services.equity import HUNDREDTH, Peak
@@ -174,6 +174,9 @@ class Reader:
         return None
 
     async def _read(self, account: Account, now: datetime) -> Portfolio:
+        if account.status != AccountStatus.VERIFIED:
+            # Somebody else may have linked the same broker account since: what its terminal says is theirs.
+            raise GatewayError("account_broken", "The account's link does not work.")
         gateway, ref = self._gateways.get(account.route), accounts.ref(account)
         if gateway is None:
             raise GatewayError("terminal_missing", "There is no terminal for this account here.")

@@ -9,9 +9,10 @@ from sqlalchemy import update
 from models.account import Account, AccountStatus
 from models.database import Database
 from models.message import OutboxItem
-from services import accounts, linking
+from services import accounts, linking, symbols
+from services.acting import Actor
 from services.desk import Desk
-from services.errors import AccountNotVerified, AlreadyLinked, InvalidRequest, LimitReached, NotFound
+from services.errors import AccountNotVerified, AlreadyLinked, InvalidRequest, LimitReached, NotFound, TryLater
 from services.linking import LinkRequest
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef, GatewayError
@@ -219,3 +220,23 @@ async def test_a_password_opens_in_its_own_place_only(desk: Desk, line: Password
         await session.execute(update(Account).where(Account.id == first.id).values(user_id=other, is_primary=False))
     with pytest.raises(GatewayError):
         await accounts.password_of(desk.database, desk.vault, AccountRef("8001", SERVER))
+
+
+async def test_a_broken_link_shows_and_moves_nothing_of_who_has_the_account_now(desk: Desk, line: PasswordLine,
+                                                                                 now: datetime) -> None:
+    one, other = [await stage.join(desk, now) for _ in range(2)]
+    former = await link(desk, one, await line.enlist("8001", now), now)
+    async with desk.database.writing() as session:
+        await accounts.mark_broken(session, former.id, "wrong_password", now)
+    await link(desk, other, "8001", now)
+    asked = line.calls.copy()
+    async with desk.database.reading() as session:
+        broken = await accounts.owned(session, one, former.id)
+    with pytest.raises(TryLater):
+        await desk.positions.live(broken, now, force=True)
+    with pytest.raises(GatewayError) as refused:
+        await Actor(desk.database, desk.gateways, "one").position(broken, 7)
+    with pytest.raises(TryLater):
+        await symbols.edit(desk, one, former.id, "EURUSD", "EURUSD", now)
+    assert refused.value.code == "account_broken"
+    assert line.calls == asked
