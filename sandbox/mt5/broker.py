@@ -4,7 +4,8 @@ import asyncio
 import json
 import secrets
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sandbox.mt5.session import Hangup, Session
 
 _LENGTH = struct.Struct(">I")
 BY_HAND, BY_PROGRAM = 0, 3
+KEPT_CALLS = 10_000
 
 
 class Broker:
@@ -40,7 +42,7 @@ class Broker:
         """When the trade server of an account can be reached again, milliseconds UTC."""
         self.auto_trading, self.api_disabled = True, False
         """What is switched in the terminals themselves."""
-        self.calls: list[tuple[int, str]] = []
+        self.calls: deque[tuple[int, str]] = deque(maxlen=KEPT_CALLS)
         self.address = ""
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
@@ -173,10 +175,3 @@ class Broker:
         task = asyncio.create_task(wait())
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
-
-    def steering(self) -> Mapping[str, Any]:
-        """What stands, for a console: accounts with their figures."""
-        return {str(account.login): {"server": account.server, "balance": format(account.balance, "f"),
-                                     "equity": format(self.reckoning.figures(account).equity, "f"),
-                                     "positions": len(self.book.positions_of(account.login))}
-                for account in self.book.accounts.values()}

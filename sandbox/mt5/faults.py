@@ -14,7 +14,9 @@ ANY = 0
 
 @dataclass(slots=True)
 class Fault:
-    """``hang`` waits before it answers; ``timeout_after_fill`` fills and answers that the time is over; ``no_answer``
+    """What goes wrong for an account, or with login 0 for the next that comes.
+
+    ``hang`` waits before it answers; ``timeout_after_fill`` fills and answers that the time is over; ``no_answer``
     fills and cuts the line; ``late_fill`` says that the time is over and fills some seconds later; ``lost_order``
     says so and never fills; ``placed_then_fill`` answers that the order is placed and fills some seconds later;
     ``disconnect`` takes the trade server away for some seconds.

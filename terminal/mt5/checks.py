@@ -15,6 +15,8 @@ from terminal.mt5.library import CallFailed
 from terminal.mt5.session import Session
 from terminal.protocol import OrderRequest, OrderType, Side, SymbolSpec, Tick, TradeMode, TradeResult
 
+FUTURE = timedelta(minutes=2)
+"""So far ahead of ours a server's clock may be."""
 NEEDED = {TradeMode.LONG_ONLY: Side.BUY, TradeMode.SHORT_ONLY: Side.SELL}
 
 
@@ -87,24 +89,44 @@ def may_trade(session: Session) -> Any:
     return account
 
 
-def market(session: Session, symbol: str, side: Side | None, rules: Rules) -> Market:
-    """The symbol when it can be traded in this direction now."""
+def market(session: Session, symbol: str, side: Side, rules: Rules) -> Market:
+    """The symbol when it can be traded in this direction now, at a price that is fresh."""
+    row = _listed(session, symbol)
+    _allowed(convert.symbol(row).trade_mode, side)
+    at = _quoted(session, row, session.tick_row(symbol))
+    # An uncertain clock would take a stale quote for a fresh one.
+    if session.sure_of_time():
+        oldest = timedelta(seconds=float(rules.max_tick_age_seconds))
+        if _is_fresh(at, oldest):
+            return at
+        # The server's clock may have been put forward or back; the next quote tells.
+        at = _quoted(session, row, session.next_tick_row(symbol))
+        if _is_fresh(at, oldest):
+            return at
+    raise Refused(faults.PRICE_OFF, "quote_stale", "The last price is too old: the market may be closed.")
+
+
+def exit_market(session: Session, symbol: str) -> Market:
+    """The symbol as it stands: who wants to get out is not kept in by an old price, the broker decides."""
+    return _quoted(session, _listed(session, symbol), session.tick_row(symbol))
+
+
+def _listed(session: Session, symbol: str) -> Any:
     row = session.symbol_row(symbol)
     if row is None:
         raise Refused(faults.INVALID, "unknown_symbol", "The broker does not have this symbol.")
-    spec = convert.symbol(row)
-    if side is not None:
-        _allowed(spec.trade_mode, side)
-    tick_row = session.tick_row(symbol)
+    return row
+
+
+def _quoted(session: Session, row: Any, tick_row: Any | None) -> Market:
     if tick_row is None:
         raise Refused(faults.PRICE_OFF, "no_quote")
-    # An uncertain clock would take a stale quote for a fresh one.
-    certain = session.sure_of_time()
-    tick = convert.tick(symbol, tick_row, spec.digits, session.clock)
-    age = datetime.now(UTC) - tick.at
-    if not certain or age > timedelta(seconds=float(rules.max_tick_age_seconds)):
-        raise Refused(faults.PRICE_OFF, "quote_stale", "The last price is too old: the market may be closed.")
-    return Market(spec, tick, row)
+    spec = convert.symbol(row)
+    return Market(spec, convert.tick(row.name, tick_row, spec.digits, session.clock), row)
+
+
+def _is_fresh(at: Market, oldest: timedelta) -> bool:
+    return -FUTURE <= datetime.now(UTC) - at.tick.at <= oldest
 
 
 def _allowed(mode: TradeMode, side: Side) -> None:

@@ -34,7 +34,7 @@ class Traces:
 def find(session: Session, magic: int, since: datetime | None) -> TradeResult | None:
     """The outcome of an earlier order; None when this terminal knows nothing of it.
 
-    GatewayError while it is still being executed.
+    GatewayError, ambiguous, while it is still being executed.
     """
     session.require_connection()
     start = since or datetime.now(UTC) - FAR_BACK
@@ -95,7 +95,7 @@ def _read_ended(session: Session, intent: int, since: datetime, traces: Traces) 
 
 def _outcome(traces: Traces) -> TradeResult | None:
     if traces.on_its_way:
-        raise GatewayError("terminal_busy", "The order is still being executed.", retryable=True)
+        raise GatewayError("terminal_busy", "The order is still being executed.", retryable=True, ambiguous=True)
     if traces.fills:
         volume = sum((lots for lots, _ in traces.fills), maths.ZERO)
         return TradeResult(ResultStatus.FILLED, faults.DONE, traces.tickets[min(traces.tickets)],

@@ -137,6 +137,16 @@ class Session:
                 time.sleep(LOOK_SECONDS)
         return None
 
+    def next_tick_row(self, name: str) -> Any | None:
+        """The first quote after the one there is; that one where no other comes soon."""
+        last = row = self._look(name)
+        for _ in range(LOOKS):
+            if row is not None and (last is None or row.time_msc > last.time_msc):
+                return row
+            time.sleep(LOOK_SECONDS)
+            row = self._look(name)
+        return row
+
     def loss(self, name: str, side: Side, volume: Decimal, opened: Decimal, closed: Decimal) -> Decimal | None:
         """The result in the account's money between two prices; None where the terminal cannot tell."""
         kind = codes.BUY if side == Side.BUY else codes.SELL

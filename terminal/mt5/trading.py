@@ -21,7 +21,7 @@ KINDS = {
     (OrderType.MARKET, Side.BUY): codes.BUY, (OrderType.MARKET, Side.SELL): codes.SELL,
     (OrderType.LIMIT, Side.BUY): codes.BUY_LIMIT, (OrderType.LIMIT, Side.SELL): codes.SELL_LIMIT,
     (OrderType.STOP, Side.BUY): codes.BUY_STOP, (OrderType.STOP, Side.SELL): codes.SELL_STOP}
-EXITING = Rules(deviation_points=50, max_tick_age_seconds=Decimal(60), margin_buffer=Decimal(0))
+EXIT_DEVIATION = 50
 
 Fill = tuple[Decimal, Decimal]
 
@@ -162,7 +162,7 @@ class Trader:
             return TradeResult(ResultStatus.PLACED, faults.ORDER_PLACED, int(result.order), None, None, None)
         if result.retcode == faults.ORDER_PLACED or not result.deal or not result.price:
             return self._read_deals(result, wanted, at)
-        ticket = self._position_of(result)
+        ticket = self._position_of(result, at.spec.name)
         return _filled(ticket, convert.price(result.price, at.spec.digits), convert.exact(result.volume), wanted)
 
     def _read_deals(self, result: Any, wanted: Decimal, at: Market) -> TradeResult:
@@ -178,10 +178,13 @@ class Trader:
         raise GatewayError("terminal_busy", "The broker has taken the order and not filled it yet.", retryable=True,
                            ambiguous=True)
 
-    def _position_of(self, result: Any) -> int:
-        """The position an order opened or added to; mostly it bears the order's number."""
+    def _position_of(self, result: Any, symbol: str) -> int:
+        """The position an order opened or added to. It bears the order's number, if it is not a netting account's."""
         deals = self._session.library.rows("history_deals_get", ticket=int(result.order))
-        return int(deals[0].position_id) if deals else int(result.order)
+        if deals:
+            return int(deals[0].position_id)
+        held = [int(row.identifier) for row in self._session.library.rows("positions_get", symbol=symbol)]
+        return held[0] if len(held) == 1 else int(result.order)
 
     # -- positions and orders that are there ---------------------------------------------------------------
 
@@ -196,7 +199,7 @@ class Trader:
         if row is None:
             return _done(faults.POSITION_CLOSED, ticket)
         side = convert.side(row.type)
-        at = checks.market(session, row.symbol, None, EXITING)
+        at = checks.exit_market(session, row.symbol)
         held = convert.exact(row.volume)
         lots = held if volume is None else volume
         checks.part(lots, held, at.spec)
@@ -205,14 +208,14 @@ class Trader:
         fields: sending.Fields = {
             "action": codes.DEAL, "symbol": row.symbol, "volume": float(lots), "position": int(row.ticket),
             "type": codes.SELL if side == Side.BUY else codes.BUY, "price": float(at.exit(side)),
-            "deviation": EXITING.deviation_points, "magic": codes.closing_magic(int(row.magic)), "comment": "",
+            "deviation": EXIT_DEVIATION, "magic": codes.closing_magic(int(row.magic)), "comment": "",
             "type_time": codes.GTC}
 
         def refresh() -> None:
             again = self._position(ticket)
             if again is None or convert.exact(again.volume) != held:
                 raise Refused(faults.POSITION_CLOSED, "position_changed", "The position has changed meanwhile.")
-            fields["price"] = float(checks.market(session, row.symbol, None, EXITING).exit(side))
+            fields["price"] = float(checks.exit_market(session, row.symbol).exit(side))
 
         result = sending.send(session, fields, sending.fillings(at.row, pending=False), refresh)
         if result.retcode in (faults.POSITION_CLOSED, faults.NO_CHANGES):
@@ -231,7 +234,7 @@ class Trader:
         row = self._position(ticket)
         if row is None:
             raise Refused(faults.POSITION_CLOSED, "position_closed")
-        side, at = convert.side(row.type), checks.market(session, row.symbol, None, EXITING)
+        side, at = convert.side(row.type), checks.exit_market(session, row.symbol)
         now = [convert.level(row.sl, at.spec.digits), convert.level(row.tp, at.spec.digits)]
         wanted = [at.level(value) if value is not None else None for value in (stop_loss, take_profit)]
         if wanted == now:

@@ -1,6 +1,7 @@
 """Through the worker's pipes: what an order is refused for before it goes out, first things first."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -121,6 +122,23 @@ async def test_a_market_that_stands_still_is_not_traded(stage: Stage) -> None:
     for name in list(stage.broker.market._quotes):
         stage.broker.market._stopped.pop(name)
     assert (await worker.send(order(2))).status == "filled"
+
+
+async def test_summer_time_stops_nobody(stage: Stage, worker: Pipe) -> None:
+    for minutes in (180, 120):
+        stage.broker.servers[SERVER] = replace(stage.broker.servers[SERVER], offset_minutes=minutes)
+        assert (await worker.send(order(minutes))).status == "filled"
+        (position,) = await worker.ask("positions")
+        opened = datetime.fromisoformat(position["opened_at"])
+        assert abs(opened - datetime.now(UTC)) < timedelta(seconds=20)
+        await worker.act("close", ticket=position["ticket"], volume=None)
+
+
+async def test_an_old_price_keeps_nobody_in(stage: Stage, worker: Pipe) -> None:
+    ticket = (await worker.send(order(1))).ticket
+    stage.broker.market.stop("EURUSD", seconds_ago=3600)
+    assert (await worker.act("modify", ticket=ticket, stop_loss="1.07", take_profit=None)).status == "filled"
+    assert (await worker.act("close", ticket=ticket, volume=None)).status == "filled"
 
 
 async def test_the_share_of_margin_that_stays_free(stage: Stage, worker: Pipe) -> None:
