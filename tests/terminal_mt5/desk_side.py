@@ -51,7 +51,7 @@ class DeskSide:
         """From now on the worker of this login does so."""
         path = self.folder / f"{login}.json"
         path.with_suffix(".new").write_text(json.dumps(acts))
-        path.with_suffix(".new").rename(path)
+        path.with_suffix(".new").replace(path)
 
     def done(self, login: str, op: str | None = None) -> list[str]:
         """What workers of this login have been asked, in order."""

@@ -7,6 +7,7 @@ What it shall do is in ``STAND_IN/<login>.json``: an object of operations and ac
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -42,6 +43,12 @@ def misbehave(act: Any, number: int) -> None:
     match act:
         case "hang":
             time.sleep(100)
+        case "family":
+            subprocess.Popen(["sleep", "100"])
+            time.sleep(100)
+        case "orphan":
+            subprocess.Popen(["sleep", "100"])
+            os.kill(os.getpid(), 9)
         case "die":
             os.kill(os.getpid(), 9)
         case "garbage":

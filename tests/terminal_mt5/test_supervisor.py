@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from terminal.mt5.gateway import TerminalGateway
 from terminal.protocol import AccountRef, GatewayError, OrderRequest, OrderType, ResultStatus, Side
@@ -56,6 +57,33 @@ async def test_a_worker_that_fails_is_a_typed_error_and_is_replaced(side: DeskSi
     error = await failure(gateway.send(REF, ORDER))
     assert (error.code, error.retryable, error.ambiguous) == (code, False, True)
     await recovered(side, gateway)
+
+
+def test_under_the_loop_the_desk_runs_on(tmp_path: Path) -> None:
+    async def scene() -> tuple[str, str, list[int]]:
+        side = DeskSide(tmp_path)
+        gateway = side.gateway(call_seconds=0.5)
+        await gateway.account(REF)
+        side.tell("11", positions="hang")
+        error = await failure(gateway.positions(REF))
+        side.tell("11")
+        side.clock.now += 100
+        login = (await gateway.verify(REF, "x")).login
+        await gateway.close_all()
+        return error.code, login, workers_of(side)
+
+    assert uvloop.run(scene()) == ("terminal_hangs", "11", [])
+
+
+@pytest.mark.parametrize("act", ["family", "orphan"])
+async def test_what_a_worker_has_started_goes_with_it(side: DeskSide, act: str) -> None:
+    gateway = side.gateway(call_seconds=1.0)
+    side.tell("11", positions=act)
+    call = asyncio.create_task(failure(gateway.positions(REF)))
+    await side.until("11", "positions")
+    await eventually(lambda: call.done() or len(workers_of(side)) == 2)
+    assert (await call).code in ("terminal_hangs", "terminal_lost")
+    await eventually(lambda: not workers_of(side))
 
 
 @pytest.mark.parametrize("op", ["send", "close", "modify", "cancel"])
