@@ -25,6 +25,7 @@ from tests.conftest import BOT_TOKEN
 from tests.pages import billing_stage, stage
 from tests.pages.billing_stage import MONTH, Invoices, invoice, tell
 from tests.pages.conftest import BOT
+from tests.pages.popups import LISTEN, answer, told
 from tests.pages.stage import ADA, DARK, LIGHT, Phone, cards, clock, cut
 from tests.pages.test_legibility import assert_legible
 from tests.running import until
@@ -102,21 +103,12 @@ class Money:
 
 async def on_plan(phone: Phone, money: Money | None = None, path: str = "/app/billing") -> Page:
     """The Plan page, once it is there; what it asks Telegram for is kept in ``window.told``."""
-    await phone.page.add_init_script("""window.told = [];
-        window.TelegramWebviewProxy = {postEvent: (type, data) => window.told.push([type, JSON.parse(data || 'null')])};
-    """)
+    await phone.page.add_init_script(LISTEN)
     if money is not None:
         await phone.page.route("**/api/v1/billing/**", money)
     page = await phone.open(path, stage.init_data(ADA))
     await expect(page.get_by_test_id("plan-tier")).to_be_visible()
     return page
-
-
-async def told(page: Page, kind: str) -> list[dict[str, Any]]:
-    """What Telegram has been asked for, of one kind."""
-    found: list[dict[str, Any]] = await page.evaluate(
-        "(kind) => window.told.filter(([type]) => type === kind).map(([, data]) => data)", kind)
-    return found
 
 
 async def opened(page: Page, count: int) -> list[str]:
@@ -132,14 +124,6 @@ async def opened(page: Page, count: int) -> list[str]:
 async def idle(page: Page) -> None:
     """Wait until no button is at it any more."""
     await expect(page.locator("[data-act].busy")).to_have_count(0, timeout=20_000)
-
-
-async def answer(page: Page, button: str | None) -> dict[str, Any]:
-    """Tap a button of Telegram's popup, None to close it; returns the popup."""
-    [popup] = await until("a popup", lambda: told(page, "web_app_open_popup"))
-    await page.evaluate("""(id) => { window.told = window.told.filter(([type]) => type !== 'web_app_open_popup');
-        Telegram.WebView.receiveEvent('popup_closed', id ? {button_id: id} : {}); }""", button)
-    return popup
 
 
 async def test_the_bar_leads_to_the_plan_and_the_page_shows_where_it_stands(phone: Phone, desk: Desk, ada: int,

@@ -20,7 +20,7 @@ function place(distance) {
 
 function onStart(event) {
   const isBusy = window.scrollY > 0 || event.touches.length !== 1 || document.querySelector("dialog[open]");
-  from = isBusy || event.target.closest(".spark, .plans, .switcher") ? null : event.touches[0];
+  from = isBusy || event.target.closest(".plans, .switcher") ? null : event.touches[0];
 }
 
 function onMove(event) {
