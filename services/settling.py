@@ -52,7 +52,8 @@ async def apply(session: AsyncSession, account: Account, deals: Sequence[Deal], 
 
 
 async def _end_unfilled(session: AsyncSession, account: Account, deal: Deal, now: datetime) -> None:
-    order = await _order(session, account, shares.magic_of_order(deal.magic))
+    magic = shares.magic_of_order(deal.magic)
+    order = await _order(session, account, magic) if magic else None
     if order is None or order.status in EXECUTED:
         return
     was_placed = order.status == OrderStatus.PLACED
@@ -106,7 +107,7 @@ class _Effects:
 
     async def _find(self, magic: int) -> tuple[Order, tuple[object, ...]] | None:
         if magic not in self._before:
-            order = await _order(self._session, self._account, magic)
+            order = await _order(self._session, self._account, magic) if magic else None
             self._before[magic] = None if order is None else (order, _seen(order))
         return self._before[magic]
 

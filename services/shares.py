@@ -12,8 +12,8 @@ from models.position import DealRecord
 from terminal.protocol import DealEntry, DealReason
 
 ZERO = Decimal(0)
-# Which leg of an order it is, in four bits of its magic; the last one marks a close.
-LEG_SHIFT, LEGS = 44, 16
+# A magic is our tag, then in four bits which leg of the order it is, then the order; the last leg marks a close.
+TAG_SHIFT, LEG_SHIFT, LEGS = 48, 44, 16
 LEG_BITS = CLOSING = (LEGS - 1) << LEG_SHIFT
 
 
@@ -56,8 +56,8 @@ class _Part:
 
 
 def magic_of_order(magic: int) -> int:
-    """The magic of the order that a leg's magic belongs to."""
-    return magic & ~LEG_BITS
+    """The magic of the order that a leg's magic belongs to; 0 where it is none of ours."""
+    return magic & ~LEG_BITS if magic >> TAG_SHIFT == 1 else 0
 
 
 def legs_of(magic: int) -> list[int]:
