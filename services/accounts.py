@@ -42,6 +42,10 @@ async def take_turn(session: AsyncSession, user_id: int) -> None:
     Whoever remembers the user's accounts hears of it at the commit.
     """
     await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    _note_change(session, user_id)
+
+
+def _note_change(session: AsyncSession, user_id: int) -> None:
     session.info.setdefault(CHANGED, set()).add(user_id)
 
 
@@ -122,6 +126,7 @@ async def mark_broken(session: AsyncSession, account_id: int, trouble: str, now:
         .values(status=AccountStatus.BROKEN, trouble=trouble).returning(Account.user_id, Account.label))).one_or_none()
     if account is None:
         return False
+    _note_change(session, account.user_id)
     audit.record(session, now, "account_broken", "account", account_id, user_id=account.user_id, trouble=trouble)
     chat_id = await session.scalar(select(User.telegram_id).where(User.id == account.user_id,
                                                                   User.blocked_at.is_(None)))
@@ -148,6 +153,7 @@ async def mark_sound(session: AsyncSession, account_id: int, snapshot: AccountSn
     except IntegrityError:
         return False
     if mended is not None:
+        _note_change(session, mended)
         audit.record(session, now, "account_mended", "account", account_id, user_id=mended)
         return True
     kept = await session.scalar(update(Account).where(Account.id == account_id, Account.unlinked_at.is_(None))

@@ -170,6 +170,24 @@ async def test_the_symbol_map(door: Door) -> None:
     assert (await door.call("PUT", f"{path}/a b", token=token, body={"broker_symbol": "x"}))[0] == 404
 
 
+async def test_a_link_that_breaks_shows_nothing_of_whoever_links_the_account_next(door: Door,
+                                                                                  line: PasswordLine) -> None:
+    _, ada = await door.person()
+    _, eve = await door.person(7002, "Eve")
+    now = datetime.now(UTC)
+    mine = await by_password(door, ada, await line.enlist("8001", now))
+    path = f"{ACCOUNTS}/{mine['id']}/positions?force_refresh=true"
+    assert (await door.call("GET", path, token=ada))[0] == 200
+    async with door.desk.database.writing() as session:
+        await accounts.mark_broken(session, int(mine["id"]), "wrong_password", now)
+    await by_password(door, eve, "8001")
+    asked = line.calls["account"]
+    for _ in range(3):
+        await door.desk.positions.forget(int(mine["id"]))
+        await door.call("GET", path, token=ada)
+    assert line.calls["account"] == asked
+
+
 class TestByDevice:
     async def test_a_device_that_reports_an_account_proves_it(self, door: Door) -> None:
         _, token = await door.person()
