@@ -12,6 +12,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.http_requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
         self.http_seconds = self._histogram("http_request_seconds", "Time to answer", "route")
         self.telegram_updates = self._counter("telegram_updates", "Updates by what became of them", "outcome")
@@ -36,6 +37,15 @@ class Metrics:
         self.task_restarts = self._counter("task_restarts", "Background tasks restarted", "task")
         self.redis_up = self._gauge("redis_up", "Whether Redis answers")
         self.database_up = self._gauge("database_up", "Whether the database answers")
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. Which counters that are is looked up once: it is asked for every request."""
+        found = self._answered.get((method, route, status))
+        if found is None:
+            found = self.http_requests.labels(method, route, status), self.http_seconds.labels(route)
+            self._answered[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type."""

@@ -34,6 +34,19 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whose access token it is, and from when until when it is good, by the seconds of its claims."""
+
+    user_id: int
+    issued: int
+    expires: int
+
+    def holds(self, moment: float) -> bool:
+        """Whether the token is good now; the clocks of two replicas may be a minute apart."""
+        return self.issued - 60 <= moment < self.expires
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """Signs with the first key and accepts all of them, so that the master key can be rotated."""
 
@@ -50,12 +63,16 @@ class Tokens:
 
     def verify(self, token: str, now: datetime) -> int:
         """The user id of a valid access token; Unauthenticated for every fault."""
+        return self.judge(token, now).user_id
+
+    def judge(self, token: str, now: datetime) -> Verdict:
+        """The same, with how long the token is good."""
         if not token.isascii() or len(token) > LONGEST:
             raise Unauthenticated
         for key in self.keys:
             claims = self._decode(token, key)
             if claims is not None:
-                return self._user_id(claims, now)
+                return self._verdict(claims, now)
         raise Unauthenticated
 
     def _decode(self, token: str, key: bytes) -> dict[str, Any] | None:
@@ -71,15 +88,17 @@ class Tokens:
             return None
         return decoded
 
-    def _user_id(self, claims: dict[str, Any], now: datetime) -> int:
+    def _verdict(self, claims: dict[str, Any], now: datetime) -> Verdict:
         issued, expires, subject = claims["iat"], claims["exp"], claims["sub"]
-        moment = now.timestamp()
         is_whole = type(issued) is int and type(expires) is int and isinstance(subject, str)
-        if not is_whole or not issued - 60 <= moment < expires or expires - issued > self.access_seconds:
+        if not is_whole or expires - issued > self.access_seconds:
             raise Unauthenticated
         if not subject.isascii() or not subject.isdigit() or len(subject) > 18 or claims["aud"] != AUDIENCE:
             raise Unauthenticated
-        return int(subject)
+        verdict = Verdict(int(subject), issued, expires)
+        if not verdict.holds(now.timestamp()):
+            raise Unauthenticated
+        return verdict
 
 
 async def open_session(session: AsyncSession, tokens: Tokens, user_id: int, now: datetime,

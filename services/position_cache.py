@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from runtime.coalescing import Coalesced
-from services import snapshots
+from services import owners, snapshots
 from services.snapshots import Age, Kept, Portfolio
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,14 @@ HEADS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What is kept, and the mark that changes with who owns what; None while Redis is away."""
+
+    kept: Kept | None
+    mark: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """``is_ours``: nobody else is reading this account. Without a generation Redis is away."""
 
@@ -67,24 +75,26 @@ class PositionCache:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._gets: Coalesced[str, bytes | None] = Coalesced(self._get_all)
+        self._gets: Coalesced[str, tuple[bytes | None, bytes]] = Coalesced(self._get_all)
         self._claim, self._keep, self._forget, self._heads = (
             redis.register_script(text) for text in (_CLAIM, _KEEP, _FORGET, _HEADS))
         self._here: dict[int, bytes] = {}
         self._outdated: set[int] = set()
         self._away_until = 0.0
 
-    async def recall(self, account_id: int) -> Kept | None:
-        """The portfolio that nothing is known to have changed since."""
+    async def look(self, account_id: int) -> Look:
+        """The portfolio that nothing is known to have changed since, with the mark of who owns what."""
         try:
             self._check_away()
-            raw = await self._gets.ask(_key(account_id))
+            raw, mark = await self._gets.ask(_key(account_id))
         except (RedisError, OSError, TimeoutError) as error:
             self._away(error)
             if account_id in self._outdated or account_id not in self._here:
-                return None
-            return snapshots.parse(self._here[account_id], account_id, is_shared=False)
-        return snapshots.parse(raw, account_id, is_shared=True) if raw and account_id not in self._outdated else None
+                return Look(None, None)
+            return Look(snapshots.parse(self._here[account_id], account_id, is_shared=False), None)
+        if raw is None or account_id in self._outdated:
+            return Look(None, mark)
+        return Look(snapshots.parse(raw, account_id, is_shared=True), mark)
 
     async def last(self, account_id: int) -> Portfolio | None:
         """The last portfolio known, even if something has changed it."""
@@ -96,7 +106,7 @@ class PositionCache:
             self._away(error)
         found = [kept for value in (raw, self._here.get(account_id))
                  if value and (kept := snapshots.parse(value, account_id, is_shared=False))]
-        return max(found, key=lambda kept: kept.read_at).portfolio if found else None
+        return max(found, key=lambda kept: kept.age.read).portfolio if found else None
 
     async def ages(self, account_ids: Sequence[int]) -> dict[int, Age]:
         """How old the portfolios are that are kept; while Redis is away, those of this process."""
@@ -172,9 +182,10 @@ class PositionCache:
         except (RedisError, OSError, TimeoutError) as error:
             self._away(error)
 
-    async def _get_all(self, names: Sequence[str]) -> Sequence[bytes | None]:
-        found: list[bytes | None] = await self._redis.mget(names)
-        return found
+    async def _get_all(self, names: Sequence[str]) -> Sequence[tuple[bytes | None, bytes]]:
+        found: list[bytes | None] = await self._redis.mget([*names, owners.MARK])
+        mark = found.pop() or b""
+        return [(raw, mark) for raw in found]
 
     def _check_away(self) -> None:
         """One that has not answered is not asked for a moment: a Redis that hangs must not hold everybody up."""

@@ -21,7 +21,7 @@ from services import accounts, equity
 from services.equity import HUNDREDTH, Peak
 from services.errors import TryLater
 from services.observations import Observations, Start
-from services.position_cache import PositionCache
+from services.position_cache import Look, PositionCache
 from services.snapshots import Age, Kept, Portfolio
 from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position
 
@@ -64,7 +64,7 @@ class Reader:
 
     async def live(self, account: Account, now: datetime, *, force: bool = False) -> Portfolio:
         """The portfolio, at most ``cache`` old; with ``force`` at most ``force_after``. TryLater when there is none."""
-        known = await self._cache.recall(account.id)
+        known = (await self._cache.look(account.id)).kept
         if known is not None and not self._is_due(known, now, force):
             return self._aged(known.portfolio, now)
         try:
@@ -78,10 +78,13 @@ class Reader:
                 raise TryLater("The terminal does not answer.") from error
             return replace(last, stale=True)
 
-    async def ready(self, account_id: int, now: datetime) -> bytes | None:
+    async def look(self, account_id: int) -> Look:
+        """What is kept of an account, whatever its age."""
+        return await self._cache.look(account_id)
+
+    def ready(self, known: Kept | None, now: datetime) -> bytes | None:
         """The API's answer as it was written, while it is fresh; None when it must be made with ``live``."""
-        known = await self._cache.recall(account_id)
-        if known is None or not known.is_shared or now - known.taken_at >= self._span:
+        if known is None or not known.is_shared or known.age.is_older(self._span, now):
             return None
         return known.answer or None
 
@@ -102,9 +105,9 @@ class Reader:
 
     def _is_due(self, known: Kept, now: datetime, force: bool) -> bool:
         """A fresh one is due when forced, an old one always, but nobody asks a terminal twice in ``force_after``."""
-        if now - known.read_at < self._force_after:
+        if known.age.was_read_within(self._force_after, now):
             return False
-        return force or not known.is_shared or now - known.taken_at >= self._span
+        return force or not known.is_shared or known.age.is_older(self._span, now)
 
     def _aged(self, found: Portfolio, now: datetime) -> Portfolio:
         is_old = now - found.snapshot.taken_at >= self._span
@@ -166,8 +169,8 @@ class Reader:
         until = loop.time() + self._patience.total_seconds()
         while loop.time() < until:
             await asyncio.sleep(LOOK_SECONDS)
-            found = await self._cache.recall(account_id)
-            if found is not None and (known is None or found.read_at > known.read_at):
+            found = (await self._cache.look(account_id)).kept
+            if found is not None and found.age.is_read_since(known.age if known else None):
                 return found.portfolio
             if not await self._cache.is_claimed(account_id):
                 return None
@@ -225,7 +228,7 @@ def _completed(snapshot: AccountSnapshot, now: datetime) -> AccountSnapshot:
 
 
 def _is_ageing(age: Age | None, now: datetime, span: timedelta, force_after: timedelta) -> bool:
-    return age is None or (now - age.taken_at >= span and now - age.read_at >= force_after)
+    return age is None or (age.is_older(span, now) and not age.was_read_within(force_after, now))
 
 
 def _change(snapshot: AccountSnapshot, before: Decimal | None) -> Decimal | None:

@@ -42,10 +42,21 @@ class Portfolio:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Of when a kept portfolio is, and when the terminal was asked for it."""
+    """Of when a kept portfolio is, and when the terminal was asked for it, in microseconds since 1970."""
 
-    taken_at: datetime
-    read_at: datetime
+    taken: int
+    read: int
+
+    def is_older(self, span: timedelta, now: datetime) -> bool:
+        """Whether what it tells is at least so old."""
+        return microseconds(now) - self.taken >= span // _MICROSECOND
+
+    def is_read_since(self, other: "Age | None") -> bool:
+        return other is None or self.read > other.read
+
+    def was_read_within(self, span: timedelta, now: datetime) -> bool:
+        """Whether the terminal was asked less than so long ago."""
+        return microseconds(now) - self.read < span // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +64,24 @@ class Kept:
     """A portfolio in its written form. ``is_shared``: from Redis, where the changes of every replica are heard of."""
 
     account_id: int
-    taken_at: datetime
-    read_at: datetime
-    answer: bytes
+    age: Age
+    length: int
     rest: bytes
     is_shared: bool
 
     @property
+    def answer(self) -> bytes:
+        """The API's answer, ready to be sent."""
+        return self.rest[:self.length]
+
+    @property
     def portfolio(self) -> Portfolio:
-        return _decode(self.rest, self.account_id, self.read_at)
+        return _decode(self.rest[self.length:], self.account_id, _EPOCH + self.age.read * _MICROSECOND)
 
 
 def encode(portfolio: Portfolio, answer: bytes) -> bytes:
     """One line of numbers (account, taken, read, length of the answer), the answer, the portfolio itself."""
-    head = (portfolio.account_id, _microseconds(portfolio.snapshot.taken_at), _microseconds(portfolio.read_at),
+    head = (portfolio.account_id, microseconds(portfolio.snapshot.taken_at), microseconds(portfolio.read_at),
             len(answer))
     body = json.dumps({
         "digits": portfolio.digits, "snapshot": _fields(portfolio.snapshot, AccountSnapshot.__slots__),
@@ -80,8 +95,8 @@ def age(head: bytes) -> Age | None:
     """From the beginning of the written form."""
     try:
         _, taken, read, _ = map(int, head.partition(b"\n")[0].split())
-        return Age(_EPOCH + taken * _MICROSECOND, _EPOCH + read * _MICROSECOND)
-    except (ValueError, OverflowError):
+        return Age(taken, read)
+    except ValueError:
         return None
 
 
@@ -90,12 +105,9 @@ def parse(raw: bytes, account_id: int, *, is_shared: bool) -> Kept | None:
     head, _, rest = raw.partition(b"\n")
     try:
         owner, taken, read, length = map(int, head.split())
-        taken_at, read_at = _EPOCH + taken * _MICROSECOND, _EPOCH + read * _MICROSECOND
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
-    if owner != account_id:
-        return None
-    return Kept(owner, taken_at, read_at, rest[:length], rest[length:], is_shared)
+    return Kept(owner, Age(taken, read), length, rest, is_shared) if owner == account_id else None
 
 
 def _decode(raw: bytes, account_id: int, read_at: datetime) -> Portfolio:
@@ -107,7 +119,8 @@ def _decode(raw: bytes, account_id: int, read_at: datetime) -> Portfolio:
                      value["digits"], drawdown, deepest, False, day, week, read_at)
 
 
-def _microseconds(at: datetime) -> int:
+def microseconds(at: datetime) -> int:
+    """Since 1970."""
     return (at - _EPOCH) // _MICROSECOND
 
 

@@ -11,6 +11,7 @@ from webapp import keys, middlewares, pages, security
 from webapp.hints import Hints
 from webapp.limits import Breaker, Limits
 from webapp.routes import routes
+from webapp.verdicts import Verdicts
 
 MOST_BODY_BYTES = 256 * 1024
 
@@ -28,6 +29,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.cashiers] = cashiers if cashiers is not None else {cashier.payments.name: cashier} if cashier else {}
     breaker = Breaker()  # one for all: a request waits for a Redis that hangs once at most
     app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker)
+    app[keys.verdicts] = Verdicts(desk.tokens)
     app[keys.hints] = Hints(desk.redis, breaker)
     app[keys.console_origin] = console_origin
     app[keys.bot_username] = bot_username

@@ -9,10 +9,12 @@ from services.billing import Cashier
 from services.desk import Desk
 from webapp.hints import Hints
 from webapp.limits import Limits
+from webapp.verdicts import Verdicts
 
 desk = web.AppKey("desk", Desk)
 settings = web.AppKey("settings", Settings)
 limits = web.AppKey("limits", Limits)
+verdicts = web.AppKey("verdicts", Verdicts)
 hints = web.AppKey("hints", Hints)
 cashier: web.AppKey[Cashier | None] = web.AppKey("cashier")
 cashiers: web.AppKey[Mapping[str, Cashier]] = web.AppKey("cashiers")

@@ -3,7 +3,6 @@
 A Redis that hangs must not hold everyone up: it gets a short moment, and then for a while nobody asks it.
 """
 
-import asyncio
 import ipaddress
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from enum import StrEnum
 import structlog
 from aiohttp import web
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError
 from facts import Limits as LimitSettings
 from runtime.metrics import Metrics
 from services.errors import RateLimited, TryLater
+from webapp.counters import Counters
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +42,8 @@ class Limits:
     """Counts requests by bucket and key over a sliding minute."""
 
     def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics, breaker: "Breaker") -> None:
-        # The address is only for form: every connection comes from our own pool.
-        storage = RedisStorage("async+redis://localhost:6379", implementation="redispy",
-                               key_prefix="limits", wrap_exceptions=False,
-                               connection_pool=redis.connection_pool)  # type: ignore[arg-type]
-        self._shared = SlidingWindowCounterRateLimiter(storage)
+        self._shared = Counters(redis, lambda: PATIENCE_SECONDS)
+        self._needed = Counters(redis, lambda: None)
         self._counted_here = MemoryStorage()
         self._here = SlidingWindowCounterRateLimiter(self._counted_here)
         self._breaker = breaker
@@ -68,7 +65,7 @@ class Limits:
         try:
             if away == Away.CLOSED:
                 # Without an answer there is only a refusal: the client's own patience, and no breaker.
-                return await _hit(self._shared, item, bucket, key)
+                return await self._needed.hit(f"limits:{bucket}:{key}", item.amount)
             return await self._quickly(item, bucket, key)
         except (RedisError, OSError, TimeoutError) as error:
             if away == Away.CLOSED:
@@ -97,8 +94,7 @@ class Limits:
             raise TimeoutError
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                found = await _hit(self._shared, item, bucket, key)
+            found = await self._shared.hit(f"limits:{bucket}:{key}", item.amount)
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed(asked_at)
             log.warning("redis_away", error=type(error).__name__)

@@ -17,6 +17,7 @@ from services.errors import DomainError
 from webapp import keys, problems
 
 log = structlog.get_logger(__name__)
+_stdlib = logging.getLogger(__name__)
 
 QUIET = {"GET", "HEAD", "OPTIONS"}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
@@ -37,9 +38,10 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     elapsed = time.perf_counter() - began
     level = logging.INFO if request.method not in QUIET or response.status >= 400 else logging.DEBUG
-    log.log(level, "request", method=request.method, route=route, status=response.status, ms=round(elapsed * 1000, 1))
-    metrics.http_requests.labels(request.method if request.method.isascii() else "?", route, response.status).inc()
-    metrics.http_seconds.labels(route).observe(elapsed)
+    if _stdlib.isEnabledFor(level):
+        log.log(level, "request", method=request.method, route=route, status=response.status,
+                ms=round(elapsed * 1000, 1))
+    metrics.answered(request.method if request.method.isascii() else "?", route, response.status, elapsed)
     return response
 
 

@@ -64,11 +64,10 @@ def signed_in(bucket: str) -> Callable[[UserHandler], Plain]:
 async def bearer(request: web.Request) -> int:
     """The user of the access token in the Authorization header; Unauthenticated for every fault."""
     given = request.headers.getall("Authorization", [])
-    desk = request.app[keys.desk]
     try:
         if len(given) != 1 or not given[0].startswith("Bearer "):
             raise Unauthenticated
-        user_id = desk.tokens.verify(given[0].removeprefix("Bearer "), now())
+        user_id = request.app[keys.verdicts].user_of(given[0].removeprefix("Bearer "), now())
     except Unauthenticated:
         await _count_failure(request, "bearer")
         raise
