@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import structlog
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,8 @@ from services.errors import NoAccount, NotFound
 from services.upsert import insert
 from services.vault import SealBroken, Vault
 from terminal.protocol import AccountRef, AccountSnapshot, GatewayError, PracticeGateway
+
+log = structlog.get_logger(__name__)
 
 CHANGED = "users_whose_accounts_changed"
 PAPER_LOGIN_BASE = 50_000_000
@@ -118,11 +121,12 @@ async def mark_broken(session: AsyncSession, account_id: int, trouble: str, now:
                       tells: bool = True) -> bool:
     """The link no longer works until its owner does something; ``trouble`` is a code of services/reasons.
 
-    Told once for each time it breaks. False when it was broken or unlinked before.
+    ``now`` is when what showed it was begun: a link verified since then has a new password, and is not meant. Told
+    once for each time it breaks. False when it was broken or unlinked before.
     """
     account = (await session.execute(
         update(Account).where(Account.id == account_id, Account.unlinked_at.is_(None),
-                              Account.status == AccountStatus.VERIFIED)
+                              Account.status == AccountStatus.VERIFIED, Account.verified_at <= now)
         .values(status=AccountStatus.BROKEN, trouble=trouble).returning(Account.user_id, Account.label))).one_or_none()
     if account is None:
         return False
@@ -178,4 +182,5 @@ async def password_of(database: Database, vault: Vault, named: AccountRef) -> st
     try:
         return vault.open(row.sealed_password, password_place(row.id, row.user_id)).decode()
     except SealBroken as error:
+        log.error("password_unreadable", account_id=row.id)
         raise GatewayError("password_unreadable", "The account's password cannot be read.") from error

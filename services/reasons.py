@@ -27,7 +27,7 @@ WORDS = {
     "broker_unknown": "the terminal does not know this server; write its name as your terminal shows it",
     "terminal_missing": "this desk has no terminal to sign in with",
     "terminal_trouble": "the terminal could not do it",
-    "password_unreadable": "the stored password cannot be read; the operator of the desk has been told",
+    "password_unreadable": "the stored password cannot be read; please ask the operator of this desk",
     "wrong_account": "it is another account that answered",
     "no_snapshot": "the device has not reported an account yet",
     "device_offline": "the device has not reported for more than five minutes",

@@ -159,6 +159,15 @@ async def test_a_break_is_told_once(desk: Desk, line: PasswordLine, now: datetim
     assert told == [{"template": "link_broken", "account": row.label, "reason": "wrong_password"}]
 
 
+async def test_what_failed_with_an_old_password_does_not_break_the_link_with_the_new_one(
+        desk: Desk, line: PasswordLine, now: datetime) -> None:
+    user_id = await stage.join(desk, now)
+    row = await link(desk, user_id, await line.enlist("8001", now), now + timedelta(seconds=1))
+    async with desk.database.writing() as session:
+        assert not await accounts.mark_broken(session, row.id, "wrong_password", now)
+        assert await accounts.mark_broken(session, row.id, "wrong_password", now + timedelta(seconds=2))
+
+
 async def test_a_link_that_works_again_is_sound_unless_somebody_else_has_it(desk: Desk, line: PasswordLine,
                                                                             now: datetime) -> None:
     one, other = [await stage.join(desk, now) for _ in range(2)]

@@ -66,7 +66,7 @@ async def test_the_next_primary_is_the_oldest_live_account_that_works(desk: Desk
     made = [await link(desk, user_id, await line.enlist(f"800{number}", now), now + timedelta(minutes=number))
             for number in range(4)]
     async with desk.database.writing() as session:
-        await accounts.mark_broken(session, made[1].id, "wrong_password", now)
+        await accounts.mark_broken(session, made[1].id, "wrong_password", now + timedelta(hours=1))
     order = [made[0], made[2], made[3], paper, made[1]]
     for leaving, heir in itertools.pairwise(order):
         [primary] = [row for row in await mine(desk, user_id) if row.is_primary]

@@ -179,7 +179,7 @@ async def test_a_link_that_breaks_shows_nothing_of_whoever_links_the_account_nex
     path = f"{ACCOUNTS}/{mine['id']}/positions?force_refresh=true"
     assert (await door.call("GET", path, token=ada))[0] == 200
     async with door.desk.database.writing() as session:
-        await accounts.mark_broken(session, int(mine["id"]), "wrong_password", now)
+        assert await accounts.mark_broken(session, int(mine["id"]), "wrong_password", datetime.now(UTC))
     await by_password(door, eve, "8001")
     asked = line.calls["account"]
     for _ in range(3):
@@ -316,7 +316,7 @@ async def test_a_password_is_nowhere_but_sealed(door: Door, line: PasswordLine, 
                for server, status in ((SERVER, 201), (SERVER, 409), ("Nowhere", 400))]
     answers += await listed(door, token)
     async with door.desk.database.writing() as session:
-        await accounts.mark_broken(session, int(answers[0]["id"]), "wrong_password", datetime.now(UTC))
+        assert await accounts.mark_broken(session, int(answers[0]["id"]), "wrong_password", datetime.now(UTC))
     line.clients[login].trouble = "bad_answer"
     answers.append(await by_password(door, token, login, 400, CANARY))
     assert CANARY not in json.dumps(answers)

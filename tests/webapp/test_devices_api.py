@@ -197,7 +197,7 @@ async def test_a_device_that_has_nothing_new_to_say_costs_no_writing(door: Door)
     key = await register(door, (await door.person())[1])
     await push(door, key)
     first = await written(door, key[0])
-    async with door.desk.database.writing():  # the one writer of SQLite is taken
+    async with door.desk.database.writing(), asyncio.timeout(20):  # the one writer of SQLite is taken
         for _ in range(3):
             await push(door, key)
     assert await written(door, key[0]) == first
