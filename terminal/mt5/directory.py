@@ -61,7 +61,10 @@ class Directories:
     async def tidy(self) -> None:
         """Remove what an earlier process left half made or half removed, and what it tried accounts in."""
         def leftovers() -> list[Path]:
-            return [path for mark in (PART, GONE, FRESH) for path in self._base.glob(f"{mark}*")]
+            try:
+                return [path for mark in (PART, GONE, FRESH) for path in self._base.glob(f"{mark}*")]
+            except OSError:
+                return []
 
         loop = asyncio.get_running_loop()
         for path in await loop.run_in_executor(self._threads, leftovers):

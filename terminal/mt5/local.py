@@ -84,16 +84,17 @@ class LocalLauncher:
     def __init__(self, directories: Directories, environment: Mapping[str, str], *,
                  extra_path: Sequence[Path] = (), worker: str = WORKER) -> None:
         paths = os.pathsep.join(str(path) for path in (*extra_path, ROOT))
-        self._directories, self._worker, self._is_tidy = directories, worker, False
+        self._directories, self._worker = directories, worker
+        self._tidying: asyncio.Task[None] | None = None
         # UTC because the library reads naive times as local ones; the rest of our environment is none of its business.
         self._environment = {**environment, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1",
                              "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC"}
 
     async def launch(self, ref: AccountRef, *, fresh: bool = False) -> Channel:
         """A worker in the account's directory, which is made where there is none."""
-        if not self._is_tidy:
-            self._is_tidy = True
-            await self._directories.tidy()
+        if self._tidying is None:
+            self._tidying = asyncio.create_task(self._directories.tidy())
+        await asyncio.shield(self._tidying)  # before anything new is there, or it would be taken for something old
         directory = await self._directories.prepared(ref, fresh=fresh)
         ends = Ends(self._directories, directory if fresh else None)
         process = None

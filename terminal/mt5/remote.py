@@ -47,15 +47,16 @@ class RemoteLauncher:
 
     async def forget(self, ref: AccountRef) -> None:
         """Have the host remove the account's directory."""
-        worker = await self._said({"forget": _named(ref)})
         try:
             async with asyncio.timeout(FORGET_SECONDS):
-                answer = await frames.read(worker.reader)
+                worker = await self._said({"forget": _named(ref)})
+                try:
+                    answer = await frames.read(worker.reader)
+                finally:
+                    worker.kill()
+                    await worker.gone()
         except (TimeoutError, OSError, frames.Ended, frames.BadFrame) as error:
             raise GatewayError("terminal_away", "The terminal host does not answer.", retryable=True) from error
-        finally:
-            worker.kill()
-            await worker.gone()
         if answer != {"forgotten": True}:
             raise GatewayError("bad_answer", "The terminal host answered something else.", retryable=True)
 

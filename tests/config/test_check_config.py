@@ -72,5 +72,6 @@ def test_the_desk_needs_a_bot_and_a_key(verb: str, capsys: pytest.CaptureFixture
 @pytest.mark.usefixtures("_nothing_set")
 def test_every_command_refuses_a_bad_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "no")
-    for line in ("run", "sandbox", "migrate", "doctor", "rotate-keys", "provider add Desk", "grant 1 vip --days 3"):
+    for line in ("run", "sandbox", "migrate", "doctor", "rotate-keys", "provider add Desk", "grant 1 vip --days 3",
+                 "terminal-host --listen 127.0.0.1:0"):
         assert app.main(line.split()) == EX_CONFIG, line
