@@ -2,7 +2,7 @@
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup
 
 log = structlog.get_logger(__name__)
@@ -27,5 +27,8 @@ async def rewrite(bot: Bot, callback: CallbackQuery, text: str, keyboard: Inline
     try:
         await bot.edit_message_text(text, chat_id=callback.message.chat.id, message_id=callback.message.message_id,
                                     reply_markup=keyboard, request_timeout=PATIENCE_SECONDS)
+    except TelegramBadRequest as error:
+        if "message is not modified" not in error.message:
+            log.warning("message_not_rewritten", error=error.message)
     except TelegramAPIError as error:
         log.warning("message_not_rewritten", error=type(error).__name__)

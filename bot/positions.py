@@ -12,13 +12,15 @@ from bot.callbacks import AskClose, Close, Look, MakePrimary, ShowPositions
 from bot.keyboards import Links
 from models.account import Account, AccountStatus
 from models.position import ActKind, ActStatus, PositionAct
+from services.devices import DeviceView
 from services.positions import Portfolio
 from terminal.protocol import Position
 
 MOST_ROWS = 20
 MOST_SWITCHES = 8
 LABEL = 24
-LONGEST = 3800  # a message has 4096 characters, and must not be cut within a tag
+GAP = "\n\n"
+LONGEST = 3400  # a message has 4096 characters, and must not be cut within a tag
 
 
 def written(account: Account, found: Portfolio | None, now: datetime) -> str:
@@ -27,11 +29,8 @@ def written(account: Account, found: Portfolio | None, now: datetime) -> str:
     if found is None:
         return texts.ACCOUNT_SILENT.format(account=name, clock=numbers.clock_to_second(now))
     lines = [f"<b>{name}</b> · {numbers.money(found.snapshot.equity, found.snapshot.currency)}", *_changes(found)]
-    lines += [_line(p, found.digits.get(p.symbol)) for p in found.positions[:MOST_ROWS]]
-    if len(found.positions) > MOST_ROWS:
-        lines.append(f"… and {len(found.positions) - MOST_ROWS} more in the app")
-    if not found.positions:
-        lines.append(texts.NO_POSITIONS)
+    rows = [_line(p, found.digits.get(p.symbol)) for p in found.positions] or [texts.NO_POSITIONS]
+    lines.append(_fitting(rows, MOST_ROWS, "\n"))
     told = texts.POSITIONS_STALE if found.stale else texts.POSITIONS_AS_OF
     lines.append(told.format(clock=numbers.clock_to_second(found.snapshot.taken_at)))
     return "\n".join(lines)
@@ -161,13 +160,16 @@ def told_act(of: dict[str, str | None], digits: int | None = None) -> str:
 
 def accounts(linked: Sequence[Account], figures: Sequence[Portfolio | None]) -> str:
     """The list of accounts, as far as one message goes."""
-    told = texts.ACCOUNTS_HEAD
-    for number, (row, found) in enumerate(zip(linked, figures, strict=True)):
-        line = _account(row, found)
-        if len(told) + len(line) > LONGEST:
-            return told + "\n" + texts.MORE_IN_APP.format(count=len(linked) - number)
-        told += f"\n\n{line}"
-    return told
+    rows = [_account(row, found) for row, found in zip(linked, figures, strict=True)]
+    return f"{texts.ACCOUNTS_HEAD}\n\n{_fitting(rows, len(rows), GAP)}"
+
+
+def _fitting(rows: Sequence[str], most: int, gap: str) -> str:
+    """As many rows as one message takes, and how many are left out."""
+    kept = list(rows[:most])
+    while len(gap.join(kept)) > LONGEST:
+        kept.pop()
+    return gap.join(kept) + (texts.MORE_IN_APP.format(count=len(rows) - len(kept)) if len(kept) < len(rows) else "")
 
 
 def _account(account: Account, found: Portfolio | None) -> str:
@@ -183,6 +185,16 @@ def _standing(account: Account) -> str:
         return texts.ACCOUNT_TROUBLED.format(why=texts.reason(account.trouble)) if account.trouble \
             else texts.ACCOUNT_PENDING
     return texts.ACCOUNT_VERIFIED if account.can_trade else texts.ACCOUNT_WATCHED
+
+
+def devices(held: Sequence[DeviceView], now: datetime) -> str:
+    """The devices of a user, as far as one message goes."""
+    rows = []
+    for one in held:
+        seen = texts.DEVICE_SEEN.format(span=numbers.span(now - one.last_seen_at)) if one.last_seen_at else ""
+        state = f"{texts.DEVICE_STATES[one.status]} · {seen}" if seen else texts.DEVICE_NEW
+        rows.append(f"<b>{escape(one.name)}</b>\n{state}")
+    return f"{texts.DEVICES_HEAD}\n\n{_fitting(rows, len(rows), GAP)}"
 
 
 def accounts_keyboard(links: Links, telegram_id: int, linked: Sequence[Account]) -> InlineKeyboardMarkup:

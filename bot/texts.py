@@ -12,6 +12,7 @@ COMMANDS = {
     "positions": "Your open positions",
     "close": "Close a position",
     "accounts": "Your accounts, and which one trades",
+    "devices": "Your devices, and when they last reported",
     "plan": "Your plan and when it renews",
     "receipt": "Your last payment",
     "paysupport": "Help with a payment",
@@ -47,12 +48,16 @@ NO_POSITIONS = "No open positions."
 POSITIONS_AS_OF = "As of {clock}"
 POSITIONS_STALE = "⚠️ The terminal does not answer; figures from {clock}."
 ACCOUNT_SILENT = "<b>{account}</b>\nIts terminal does not answer. Tried at {clock}."
+NO_DEVICES = "You have no device yet. The app registers one, under Accounts."
+DEVICES_HEAD = "<b>Your devices</b>"
+DEVICE_STATES = {"active": "🟢 active", "offline": "⚪ offline"}
+DEVICE_NEW, DEVICE_SEEN = "waiting for its first report", "seen {span} ago"
 NO_ANSWER = "no figures yet"
 REFRESH, CLOSE_SOME, BACK_TO_POSITIONS = "↻ Refresh", "Close…", "‹ Positions"
 JUST_UPDATED, UPDATED = "These figures are new already.", "Updated."
 NOTHING_TO_CLOSE = "<b>{account}</b>\nNothing is open here."
 CLOSE_WHICH = "<b>{account}</b>\nWhich position do you want to close? You are asked again before anything is sent."
-MORE_IN_APP = "\n{count} more are in the app."
+MORE_IN_APP = "\n… and {count} more in the app."
 CLOSE_ASK = (
     "<b>Close this position?</b>\n{line}\n{lots} lots on {account} are closed at the market, at {clock} worth about "
     "<b>{result}</b>. This cannot be undone."

@@ -118,9 +118,12 @@ def _is_owner(callback: CallbackQuery, telegram_id: int) -> bool:
 
 
 def _is_new(callback: CallbackQuery, moment: datetime) -> bool:
-    """Whether the message has just been edited: Telegram allows about one edit a second to a chat."""
-    edited = callback.message.edit_date if isinstance(callback.message, Message) else None
-    return edited is not None and moment.timestamp() - edited < REFRESH_SECONDS
+    """Whether the message is only just as it is: Telegram allows about one edit a second to a chat."""
+    shown_message = callback.message
+    if not isinstance(shown_message, Message):
+        return False
+    changed_at = shown_message.edit_date or shown_message.date.timestamp()
+    return moment.timestamp() - changed_at < REFRESH_SECONDS
 
 
 async def _see(desk: Desk, user_id: int, account_id: int | None) -> Seen | None:
