@@ -125,6 +125,16 @@ async def record(session: AsyncSession, order_id: int, result: TradeResult, now:
     return await _finish(session, order_id, values, now)
 
 
+async def wait_after_all(session: AsyncSession, order_id: int, ticket: int, now: datetime) -> None:
+    """An order that was given up has come to wait at the broker."""
+    approval_id = await session.scalar(
+        update(Order).where(Order.id == order_id, Order.status == OrderStatus.EXPIRED)
+        .values(status=OrderStatus.PLACED, ticket=ticket, reason=None, error=None, updated_at=now)
+        .returning(Order.approval_id))
+    if approval_id is not None:
+        await outbox.edit_cards(session, [approval_id], now)
+
+
 async def refuse(session: AsyncSession, order_id: int, status: OrderStatus, reason: str, error: str | None,
                  now: datetime) -> bool:
     """End an order that is not going to be sent, and say why."""

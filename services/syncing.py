@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
-from sqlalchemy import Row, Select, exists, func, or_, select, update
+from sqlalchemy import Row, Select, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus
 from models.database import Database
 from models.order import Order, OrderStatus
 from models.position import PositionRecord
-from services import accounts, history, settling, shares
+from services import accounts, history, orders, settling, shares
 from services.execution import LOOK_BACK
 from terminal.protocol import (
     AccountRef,
@@ -29,6 +29,7 @@ from terminal.protocol import (
     DealReason,
     Gateway,
     GatewayError,
+    OrderType,
     ResultStatus,
     Side,
     TradeResult,
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 # Deals may be recorded late or out of order at the trade server; what is on record already is left out.
 OVERLAP, FIRST_DEPTH = timedelta(hours=1), timedelta(days=30)
-LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE, GIVEN_UP_LATELY = timedelta(minutes=5), timedelta(days=1)
 ACTIVE = (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.PLACED, OrderStatus.FILLED)
 ENDED = {"cancelled": DealReason.CANCELLED, "not_reached_in_time": DealReason.EXPIRED}
 
@@ -55,10 +56,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a terminal has told: its deals, and how waiting orders that are gone have ended."""
+    """What a terminal has told: its deals, how waiting orders that are gone have ended, and which were given up
+    though they wait (with their tickets)."""
 
     deals: Sequence[Deal]
     ended: Sequence[Deal]
+    appeared: Sequence[tuple[Order, int]]
 
 
 def routes(gateways: Mapping[str, Gateway]) -> dict[str, Gateway]:
@@ -91,11 +94,10 @@ class Syncer:
         self._asked_at[account_id] = now
         async with self._database.reading() as session:
             account = await session.get_one(Account, account_id)
-            placed = list(await session.scalars(select(Order).where(
-                Order.account_id == account_id, Order.status == OrderStatus.PLACED)))
+            resting = list(await session.scalars(_resting(account_id, now)))
         try:
             async with asyncio.timeout(self._rules.patience.total_seconds()):
-                seen = await look(self._gateways[account.route], account, placed, now)
+                seen = await look(self._gateways[account.route], account, resting, now)
         except TimeoutError:
             await self._failed(account, GatewayError("terminal_hangs", "No answer in time.", retryable=True), now)
             return False
@@ -147,31 +149,45 @@ class Syncer:
                 await accounts.mark_broken(session, account.id, error.code, now)
 
 
-async def look(gateway: Gateway, account: Account, placed: Sequence[Order], now: datetime) -> Look:
+def _resting(account_id: int, now: datetime) -> Select[Order]:
+    """Orders that wait at the broker, and those that were given up lately and may have come to wait after all."""
+    given_up = and_(Order.reason == "not_executed", Order.order_type != OrderType.MARKET,
+                    Order.sent_at > now - GIVEN_UP_LATELY)
+    return select(Order).where(Order.account_id == account_id, or_(
+        Order.status == OrderStatus.PLACED, and_(Order.status == OrderStatus.EXPIRED, given_up)))
+
+
+async def look(gateway: Gateway, account: Account, resting: Sequence[Order], now: datetime) -> Look:
     """Ask the terminal; changes nothing."""
     ref = accounts.ref(account)
     since = now - FIRST_DEPTH if account.deals_read_until is None else account.deals_read_until - OVERLAP
     deals = await gateway.deals(ref, since)
-    waiting = {shares.magic_of_order(order.magic) for order in await gateway.orders(ref)} if placed else set()
-    ended = []
-    for order in placed:
+    waiting: dict[int, int] = {}
+    for pending in await gateway.orders(ref) if resting else ():
+        waiting.setdefault(shares.magic_of_order(pending.magic), pending.ticket)
+    ended, appeared = [], []
+    for order in resting:
         assert order.magic is not None
-        if order.magic not in waiting:
+        if order.magic in waiting:
+            appeared += [(order, waiting[order.magic])] if order.status != OrderStatus.PLACED else []
+        elif order.status == OrderStatus.PLACED:
             found = await gateway.find(ref, order.magic, (order.sent_at or order.created_at) - LOOK_BACK)
             if found is not None and found.status == ResultStatus.REJECTED:
                 ended.append(_ended(ref, order, found, now))
-    return Look(deals, ended)
+    return Look(deals, ended, appeared)
 
 
 async def take_in(session: AsyncSession, account: Account, seen: Look, now: datetime) -> bool:
     """Record what is new, let it take effect on orders, and move the cursor, together."""
     fresh = await history.record(session, account, seen.deals, now)
+    for order, ticket in seen.appeared:
+        await orders.wait_after_all(session, order.id, ticket, now)
     await settling.apply(session, account, [*fresh, *seen.ended], now)
     await session.execute(
         update(Account).where(Account.id == account.id,
                               or_(Account.deals_read_until.is_(None), Account.deals_read_until < now))
         .values(deals_read_until=now))
-    return bool(fresh or seen.ended)
+    return bool(fresh or seen.ended or seen.appeared)
 
 
 def _ended(ref: AccountRef, order: Order, found: TradeResult, now: datetime) -> Deal:

@@ -18,6 +18,7 @@ from services import accounts, acting, acts, recovery
 from services.acting import GIVE_UP, LEASE, LOOK_AGAIN, RETRY, Actor
 from services.desk import Desk
 from services.errors import DomainError, NotFound, OrderRefused, PositionBusy, PositionClosed, TryLater
+from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import GatewayError, OrderRequest, OrderType, Position, Side
 from tests.services import stage
@@ -46,7 +47,7 @@ class Trader:
         return await acts.modify(self.desk, self.user_id, self.account.id, self.ticket, levels, Door.APP, self.now)
 
     async def position(self) -> Position | None:
-        held = await TroubledLine.__mro__[1].positions(self.line, accounts.ref(self.account))
+        held = await PaperGateway.positions(self.line, accounts.ref(self.account))
         return next((position for position in held if position.ticket == self.ticket), None)
 
     async def volume(self) -> Decimal:

@@ -38,9 +38,10 @@ from tests.services import stage as desk_stage
 D = Decimal
 ROUNDS, CUSTOMERS = 20, 10
 KINDS = ("timeout_after_fill", "no_answer", "requote", "price_off", "partial_fill", "altered_comment", "invalid_fill",
-         "reject", "late_fill", "lost_order", "placed_then_fill", "hang", "disconnect", "fine", "killed")
+         "reject", "late_fill", "lost_order", "placed_then_fill", "hang", "disconnect", "fine", "killed", "too_late")
 WEIGHTS = tuple(4 if kind not in ("hang", "killed") else 1 for kind in KINDS)
-HANG_SECONDS, LATE_SECONDS, DEADLINE = 2.0, 0.15, 1.5
+HANG_SECONDS, LATE_SECONDS, TOO_LATE_SECONDS, DEADLINE = 2.0, 0.15, 4.0, 1.5
+WEATHER = {"hang": ("hang", HANG_SECONDS), "too_late": ("late_fill", TOO_LATE_SECONDS)}
 OVER = (OrderStatus.PLACED, OrderStatus.FILLED, OrderStatus.REJECTED, OrderStatus.FAILED, OrderStatus.EXPIRED,
         OrderStatus.CLOSED)
 STEPS = [0, 5, 10, 15, 20, 26, 31, 36, 41, 46, *range(51, 400, 6)]
@@ -111,6 +112,10 @@ class Town:
         async with self.desk.database.reading() as session:
             return set((await session.scalars(select(Order.status).where(Order.id.in_(ids)))).all())
 
+    async def not_executed(self) -> set[int]:
+        async with self.desk.database.reading() as session:
+            return set(await session.scalars(select(Order.id).where(Order.reason == "not_executed")))
+
     async def kill(self, login: str) -> None:
         """End the account's worker while it has an order in its hands."""
         await asyncio.sleep(self.dice.uniform(0.02, 0.15))
@@ -177,8 +182,8 @@ async def test_every_order_ends_as_the_broker_has_it(desk: Desk, tmp_path: Path,
         await asyncio.gather(*(gateway.account(accounts.ref(account)) for account in town.accounts.values()))
         for _ in range(ROUNDS):
             targets = (D("1.09"), D("1.095"), D("1.1"))[:dice.choice([0, 1, 2, 3])]
-            kind, price = dice.choice([("market", None)] * 4 + [("limit", D("1.08"))])
-            orders = await town.ask(take_profits=targets, order_type=kind, entry_price=price, stop_loss=D("1.06"))
+            order_type, price = dice.choice([("market", None)] * 4 + [("limit", D("1.08"))])
+            orders = await town.ask(take_profits=targets, order_type=order_type, entry_price=price, stop_loss=D("1.06"))
             victims = set()
             for order, account in zip(orders, town.accounts.values(), strict=True):
                 for weather in dice.choices(KINDS, WEIGHTS, k=dice.choice([1, 1, 2, 3])):
@@ -186,14 +191,17 @@ async def test_every_order_ends_as_the_broker_has_it(desk: Desk, tmp_path: Path,
                     if weather == "killed":
                         victims.add(order.id)
                     elif weather != "fine":
-                        seconds = HANG_SECONDS if weather == "hang" else LATE_SECONDS
-                        broker.faults.add(account.login, weather, seconds=seconds, call="order_send")
+                        # A fill that comes when the order has been given up is a late one too.
+                        kind, seconds = WEATHER.get(weather, (weather, LATE_SECONDS))
+                        broker.faults.add(account.login, kind, seconds=seconds, call="order_send")
             await town.execute(orders, victims)
             for account in town.accounts.values():
                 broker.faults.clear_for(account.login)
                 broker.away_until.pop(int(account.login), None)
-        await asyncio.sleep(HANG_SECONDS)
+        await asyncio.sleep(TOO_LATE_SECONDS)
+        given_up = await town.not_executed()
         await town.sync()
+        adopted = given_up - await town.not_executed()
         async with desk.database.reading() as session:
             found = list(await session.scalars(select(Order).order_by(Order.id)))
         assert len(found) == ROUNDS * CUSTOMERS and set(met) == set(KINDS) and town.died > 0
@@ -202,6 +210,7 @@ async def test_every_order_ends_as_the_broker_has_it(desk: Desk, tmp_path: Path,
         assert not wrong, wrong
         ends = Counter(f"{order.status} {order.reason or ''}".strip() for order in found)
         measured(f"{len(found)} orders in bad weather ended {dict(ends)}")
+        assert adopted, "none was filled after it had been given up"
         assert ends["filled"] > len(found) // 2 and ends["expired not_executed"] > 0, ends
         assert await town.executor.take(datetime.now(UTC) + LEASE * 100, 50) == [], "nothing is left open"
     finally:
