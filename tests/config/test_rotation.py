@@ -143,6 +143,7 @@ async def test_killed_in_the_middle_it_finishes_when_it_is_begun_again(database:
     child = await begin()
     while child.returncode is None and not await done(database):
         await asyncio.sleep(0.01)
+    assert child.returncode is None, "it has not ended before it could be killed"
     child.send_signal(signal.SIGKILL)
     await child.wait()
     assert await readable(database, both) == 2_400, "wherever it dies, everything can be read"
