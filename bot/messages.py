@@ -96,8 +96,8 @@ def deal(of: dict[str, Any]) -> str:
     """What happened on the account while nobody looked."""
     head = f"<b>{escape(of['symbol'])}</b> · {escape(of['account'])}"
     volume, price = numbers.lots(Decimal(of["volume"])), numbers.price(Decimal(of["price"]), None)
-    if of["reason"] in UNFILLED:
-        why = UNFILLED[of["reason"]]
+    if not Decimal(of["volume"]):
+        why = UNFILLED.get(of["reason"], "rejected_by_terminal")
         return f"⌛ {head}\nThe waiting order is gone: {texts.reason(why)}. Nothing was traded."
     if of["entry"] == "in":
         return f"✅ {head}\nThe waiting order was filled: {of['side']} {volume} @ {price}"

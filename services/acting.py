@@ -232,7 +232,11 @@ class Actor:
         elif position is None:
             await self._end(act, ActStatus.REFUSED, now, nobody, reason="position_closed")
         elif now - act.sent_at >= GIVE_UP:
-            await self._end(act, ActStatus.REFUSED, now, nobody, reason="not_executed")
+            closed = act.position_volume - position.volume
+            if act.kind == ActKind.CLOSE and closed > 0:
+                await self._end(act, ActStatus.DONE, now, nobody, volume=closed)  # the broker gave only so much
+            else:
+                await self._end(act, ActStatus.REFUSED, now, nobody, reason="not_executed")
         else:
             await self._give_back(act, ActStatus.UNKNOWN, now + RETRY, "not_seen_yet", now)
 

@@ -1,7 +1,8 @@
 """The loops behind the doors: fan-out, execution, deals, expiry, housekeeping. Each survives being killed anywhere."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +32,8 @@ DEALS_AT_ONCE = 200
 SWEEP_ROWS = 500
 JANITOR_SECONDS = 300.0
 WARM_UP_SECONDS = 5.0
+# An order or act under way for longer is waiting for a terminal; of those there may be so many for each worker.
+SLOW_SECONDS, MOST_SLOW = 1.0, 16
 SYNCS = syncing.Rules(timedelta(seconds=5), timedelta(minutes=5))
 
 
@@ -80,20 +83,27 @@ async def run_fan_outs(desk: Desk, rows: int) -> None:
 async def run_orders(desk: Desk, workers: int) -> None:
     """Execute orders as they come, several accounts at once; a slow terminal holds only its own."""
     executor = Executor(desk.database, desk.gateways, desk.execution_rules, desk.replica)
-    running: set[asyncio.Task[None]] = set()
+    running: dict[asyncio.Task[None], float] = {}
     try:
         while not desk.supervisor.stopping.is_set():
-            room = workers - len(running)
+            room = _room(running, workers)
             leases = await executor.take(clock(), room) if room > 0 and await _orders_are_due(desk) else []
             for lease in leases:
                 task = asyncio.create_task(_execute(desk, executor, lease))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                running[task] = time.monotonic()
+                task.add_done_callback(running.pop)
                 task.add_done_callback(lambda _: desk.wakes.orders.set())
             if not leases:
                 await desk.wakes.orders.wait(LOOK_SECONDS)
     finally:
         await finish(running)
+
+
+def _room(running: Mapping[asyncio.Task[None], float], workers: int) -> int:
+    """How many more may start: what has waited for its terminal for a while takes nobody's place any more."""
+    latest = time.monotonic() - SLOW_SECONDS
+    busy = sum(began > latest for began in running.values())
+    return min(workers - busy, workers * MOST_SLOW - len(running))
 
 
 async def _execute(desk: Desk, executor: Executor, lease: Lease) -> None:
@@ -110,15 +120,15 @@ async def _execute(desk: Desk, executor: Executor, lease: Lease) -> None:
 async def run_acts(desk: Desk, workers: int) -> None:
     """Bring acts on positions to their end that no door waits for any more."""
     actor = Actor(desk.database, desk.gateways, desk.replica)
-    running: set[asyncio.Task[None]] = set()
+    running: dict[asyncio.Task[None], float] = {}
     try:
         while not desk.supervisor.stopping.is_set():
-            room = workers - len(running)
+            room = _room(running, workers)
             leased = await actor.take(clock(), room) if room > 0 and await _acts_are_due(desk) else []
             for item in leased:
                 task = asyncio.create_task(_go_on(desk, actor, item))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                running[task] = time.monotonic()
+                task.add_done_callback(running.pop)
                 task.add_done_callback(lambda _: desk.wakes.acts.set())
             if not leased:
                 await desk.wakes.acts.wait(LOOK_SECONDS)

@@ -20,7 +20,7 @@ from services.shares import Share
 from terminal.protocol import Deal, DealEntry, DealReason
 
 ZERO, CENT, FINEST = Decimal(0), Decimal("0.01"), Decimal("1e-8")
-# How an order ended that was never executed.
+# How an order ended that was never executed; a deal without volume tells it.
 UNFILLED = {DealReason.EXPIRED: (OrderStatus.EXPIRED, "not_reached_in_time"),
             DealReason.CANCELLED: (OrderStatus.EXPIRED, "cancelled"),
             DealReason.REJECTED: (OrderStatus.REJECTED, "not_enough_money")}
@@ -44,9 +44,9 @@ async def apply(session: AsyncSession, account: Account, deals: Sequence[Deal], 
     """Let deals that history has just recorded, and ends of orders that were never filled, take effect on orders."""
     effects = _Effects(session, account, now)
     for deal in deals:
-        if deal.reason in UNFILLED:
+        if deal.volume == 0:
             await _end_unfilled(session, account, deal, now)
-        elif deal.volume > 0:
+        else:
             await effects.of(deal)
     await effects.write()
 
@@ -57,7 +57,7 @@ async def _end_unfilled(session: AsyncSession, account: Account, deal: Deal, now
     if order is None or order.status in EXECUTED:
         return
     was_placed = order.status == OrderStatus.PLACED
-    order.status, order.reason = UNFILLED[deal.reason]
+    order.status, order.reason = UNFILLED.get(deal.reason, (OrderStatus.REJECTED, "rejected_by_terminal"))
     _let_go(order, now)
     await outbox.edit_cards(session, [order.approval_id], now)
     if was_placed:

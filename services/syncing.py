@@ -194,7 +194,7 @@ def _ended(ref: AccountRef, order: Order, found: TradeResult, now: datetime) -> 
     """What a feed would have told of a waiting order that is gone and was never filled."""
     assert order.magic is not None
     nothing = Decimal(0)
-    reason = ENDED.get(found.reason or "", DealReason.REJECTED)
+    reason = ENDED.get(found.reason or "", DealReason.OTHER)
     # No broker numbers deals below zero.
     return Deal(-order.id, ref.login, ref.server, 0, order.magic, order.symbol, Side(order.side), DealEntry.IN, reason,
                 nothing, order.entry_price or nothing, nothing, nothing, nothing, nothing, now)

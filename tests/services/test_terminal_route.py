@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from models.account import Account
 from models.message import OutboxItem, OutboxKind
 from models.order import Order
-from services import orders, reasons
+from services import background, orders, reasons
 from services.desk import Desk
 from services.execution import BUSY, Executor
 from terminal.paper.quotes import QuoteFeed
@@ -215,3 +215,34 @@ async def test_orders_that_nobody_here_executes_end_in_time(desk: Desk, line: Tr
     async with desk.database.reading() as session:
         edit = (await session.scalars(select(OutboxItem).where(OutboxItem.kind == OutboxKind.EDIT))).one()
     assert edit.next_try_at == now + timedelta(seconds=60), "its card says so"
+
+
+async def test_terminals_that_hang_hold_up_their_own_orders_only(desk: Desk, line: TroubledLine,
+                                                                now: datetime) -> None:
+    ids = await approved(desk, now, users=6)
+    await change_accounts(desk)
+    async with desk.database.reading() as session:
+        logins = list(await session.scalars(select(Account.login).order_by(Account.id)))
+    original, free = line.account, asyncio.Event()
+
+    async def account(ref: Any) -> Any:
+        if ref.login != logins[-1]:
+            await free.wait()
+        return await original(ref)
+
+    line.account = account  # type: ignore[method-assign]
+    desk = replace(desk, gateways={"terminal": line})
+    loop = asyncio.create_task(background.run_orders(desk, 2))
+    try:
+        async with asyncio.timeout(20):
+            while (await order(desk, ids[-1])).status != "filled":
+                await asyncio.sleep(0.05)
+            assert {(await order(desk, order_id)).status for order_id in ids[:-1]} == {"leased"}
+            free.set()
+            while {(await order(desk, order_id)).status for order_id in ids} != {"filled"}:
+                await asyncio.sleep(0.05)
+    finally:
+        free.set()
+        desk.supervisor.stopping.set()
+        await asyncio.wait_for(loop, 20)
+    assert line.calls["send"] == 6
