@@ -12,12 +12,15 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
+
+from runtime.line import Line
 
 log = structlog.get_logger(__name__)
 
@@ -31,13 +34,31 @@ class ValkeyUnavailable(Exception):
     """There is no server binary, or it did not come up."""
 
 
-def connect(url: str) -> Redis:
+class Client(Redis):
+    """A client with a line of its own for what is asked at every request."""
+
+    def __init__(self, pool: BlockingConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True
+        self.line = Line(self)
+
+    async def aclose(self, *arguments: Any, **named: Any) -> None:
+        self.line.close()
+        await super().aclose(*arguments, **named)
+
+
+def line_of(redis: Redis) -> Line:
+    """The client's line."""
+    return redis.line if isinstance(redis, Client) else Line(redis)
+
+
+def connect(url: str) -> Client:
     """A client that gives up after 0.4 s and retries once: a black-holed server must not hold a request."""
     # No health checks: against a silent unix socket the client's ping connects anew, which pings again, without end.
     pool = BlockingConnectionPool.from_url(
         url, max_connections=32, timeout=PATIENCE, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE,
         retry=Retry(ConstantBackoff(0), 1), retry_on_error=[ConnectionError])
-    return Redis.from_pool(pool)
+    return Client(pool)
 
 
 def binary() -> str:

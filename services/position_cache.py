@@ -1,19 +1,22 @@
 """Where the last portfolios are kept: in Redis for every replica, and in this process for when Redis is away.
 
-One value holds the portfolio, its age and the answer as it is sent, so that they can never be of different moments.
-A change leaves the portfolio there as the last one known, which is only shown when the terminal cannot be asked.
+A portfolio is kept twice, as it is read again and as it is sent, written together and each with its age. A change
+leaves it there as the last one known, which is only shown when the terminal cannot be asked.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from runtime import valkey
 from runtime.coalescing import Coalesced
+from runtime.line import Script, Word
 from services import owners, snapshots
 from services.snapshots import Age, Kept, Portfolio
 
@@ -24,41 +27,45 @@ MOST_KEPT_HERE = 1_000
 PAUSE_SECONDS = 1.0
 
 # KEYS: lock, generation; ARGV: milliseconds. Says which generation a refresh is of, and whether to make it.
-_CLAIM = """
+_CLAIM = Script("""
 local generation = redis.call('GET', KEYS[2]) or '0'
 if redis.call('GET', KEYS[1]) == generation then return {generation, 0} end
 redis.call('SET', KEYS[1], generation, 'PX', ARGV[1])
 return {generation, 1}
-"""
-# KEYS: portfolio, lock, generation; ARGV: generation, value, seconds. What changed meanwhile is not written over.
-_KEEP = """
-local current = redis.call('GET', KEYS[3]) or '0'
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+""")
+# KEYS: portfolio, answer, lock, generation; ARGV: generation, portfolio, answer, seconds.
+# What has changed meanwhile is not written over.
+_KEEP = Script("""
+local current = redis.call('GET', KEYS[4]) or '0'
+if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[3]) end
 if current ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[4])
+redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
 return 1
-"""
-# KEYS: portfolio, last, generation; ARGV: seconds.
-_FORGET = """
+""")
+# KEYS: portfolio, answer, generation, last; ARGV: seconds.
+_FORGET = Script("""
 redis.call('INCR', KEYS[3])
 redis.call('EXPIRE', KEYS[3], ARGV[1])
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
+redis.call('DEL', KEYS[2])
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[4]) end
 return 1
-"""
+""")
 # KEYS: portfolios. Their first lines.
-_HEADS = """
+_HEADS = Script("""
 local heads = {}
 for number, key in ipairs(KEYS) do heads[number] = redis.call('GETRANGE', key, 0, 99) end
 return heads
-"""
+""")
 HEADS_AT_ONCE = 500
+AWAY = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is kept, and the mark that changes with who owns what; None while Redis is away."""
+    """The answer that is kept, and the mark that changes with who owns what; None while Redis is away."""
 
-    kept: Kept | None
+    answer: Kept | None
     mark: bytes | None
 
 
@@ -74,35 +81,43 @@ class PositionCache:
     """Keeps portfolios for an hour. Redis may be lost at any moment: then each process goes by what it has seen."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._gets: Coalesced[str, tuple[bytes | None, bytes]] = Coalesced(self._get_all)
-        self._claim, self._keep, self._forget, self._heads = (
-            redis.register_script(text) for text in (_CLAIM, _KEEP, _FORGET, _HEADS))
+        self._line = valkey.line_of(redis)
+        self._looks: Coalesced[int, tuple[bytes | None, bytes]] = Coalesced(self._look_at_all)
         self._here: dict[int, bytes] = {}
         self._outdated: set[int] = set()
         self._away_until = 0.0
 
     async def look(self, account_id: int) -> Look:
-        """The portfolio that nothing is known to have changed since, with the mark of who owns what."""
+        """The answer that is kept, if nothing is known to have changed the account since."""
+        if time.monotonic() < self._away_until:
+            return Look(None, None)
         try:
-            self._check_away()
-            raw, mark = await self._gets.ask(_key(account_id))
-        except (RedisError, OSError, TimeoutError) as error:
+            raw, mark = await self._looks.ask(account_id)
+        except AWAY as error:
             self._away(error)
-            if account_id in self._outdated or account_id not in self._here:
-                return Look(None, None)
-            return Look(snapshots.parse(self._here[account_id], account_id, is_shared=False), None)
+            return Look(None, None)
         if raw is None or account_id in self._outdated:
             return Look(None, mark)
         return Look(snapshots.parse(raw, account_id, is_shared=True), mark)
+
+    async def recall(self, account_id: int) -> Kept | None:
+        """The portfolio that nothing is known to have changed since."""
+        if account_id in self._outdated:
+            return None
+        try:
+            raw = await self._ask("GET", _key(account_id))
+        except AWAY as error:
+            self._away(error)
+            here = self._here.get(account_id)
+            return snapshots.parse(here, account_id, is_shared=False) if here else None
+        return snapshots.parse(raw, account_id, is_shared=True) if raw else None
 
     async def last(self, account_id: int) -> Portfolio | None:
         """The last portfolio known, even if something has changed it."""
         raw: bytes | None = None
         try:
-            self._check_away()
-            raw = await self._redis.get(_last(account_id))
-        except (RedisError, OSError, TimeoutError) as error:
+            raw = await self._ask("GET", _last(account_id))
+        except AWAY as error:
             self._away(error)
         found = [kept for value in (raw, self._here.get(account_id))
                  if value and (kept := snapshots.parse(value, account_id, is_shared=False))]
@@ -114,9 +129,8 @@ class PositionCache:
         for start in range(0, len(account_ids), HEADS_AT_ONCE):
             ids = account_ids[start:start + HEADS_AT_ONCE]
             try:
-                self._check_away()
-                heads = await self._heads(keys=[_key(account_id) for account_id in ids])
-            except (RedisError, OSError, TimeoutError) as error:
+                heads = await self._run(_HEADS, [_key(account_id) for account_id in ids])
+            except AWAY as error:
                 self._away(error)
                 heads = [self._here.get(account_id, b"") for account_id in ids]
             for account_id, head in zip(ids, heads, strict=True):
@@ -128,10 +142,9 @@ class PositionCache:
     async def claim(self, account_id: int, span: timedelta) -> Claim:
         """Take the reading of this account for a short while, among all replicas."""
         try:
-            self._check_away()
-            generation, is_ours = await self._claim(
-                keys=[_lock(account_id), _generation(account_id)], args=[int(span.total_seconds() * 1000)])
-        except (RedisError, OSError, TimeoutError) as error:
+            generation, is_ours = await self._run(_CLAIM, [_lock(account_id), _generation(account_id)],
+                                                  int(span.total_seconds() * 1000))
+        except AWAY as error:
             self._away(error)
             return Claim(None, True)
         return Claim(generation, bool(is_ours))
@@ -139,15 +152,14 @@ class PositionCache:
     async def is_claimed(self, account_id: int) -> bool:
         """Whether somebody is reading this account."""
         try:
-            self._check_away()
-            return bool(await self._redis.exists(_lock(account_id)))
-        except (RedisError, OSError, TimeoutError) as error:
+            return bool(await self._ask("EXISTS", _lock(account_id)))
+        except AWAY as error:
             self._away(error)
             return False
 
     async def keep(self, portfolio: Portfolio, answer: bytes, claim: Claim) -> None:
         """Keep what was read under this claim, unless something has changed it since."""
-        account_id, value = portfolio.account_id, snapshots.encode(portfolio, answer)
+        account_id, value = portfolio.account_id, snapshots.encode(portfolio)
         self._here.pop(account_id, None)
         if len(self._here) >= MOST_KEPT_HERE:
             del self._here[next(iter(self._here))]
@@ -155,11 +167,11 @@ class PositionCache:
         if claim.generation is None:
             self._outdated.discard(account_id)
             return
+        keys = [_key(account_id), _answer(account_id), _lock(account_id), _generation(account_id)]
         try:
-            self._check_away()
-            is_kept = await self._keep(keys=[_key(account_id), _lock(account_id), _generation(account_id)],
-                                       args=[claim.generation, value, int(KEEP.total_seconds())])
-        except (RedisError, OSError, TimeoutError) as error:
+            is_kept = await self._run(_KEEP, keys, claim.generation, value, snapshots.ready_made(portfolio, answer),
+                                      int(KEEP.total_seconds()))
+        except AWAY as error:
             self._away(error)
         else:
             if is_kept:
@@ -168,24 +180,32 @@ class PositionCache:
     async def let_go(self, account_id: int) -> None:
         """Give a claim up: the reading has failed."""
         try:
-            self._check_away()
-            await self._redis.delete(_lock(account_id))
-        except (RedisError, OSError, TimeoutError) as error:
+            await self._ask("DEL", _lock(account_id))
+        except AWAY as error:
             self._away(error)
 
     async def forget(self, account_id: int) -> None:
         """Something has just changed the account: what is kept is no longer so."""
         self._outdated.add(account_id)
+        self._away_until = 0.0  # it may be back, and has to hear of this
         try:
-            await self._forget(keys=[_key(account_id), _last(account_id), _generation(account_id)],
-                               args=[int(KEEP.total_seconds())])
-        except (RedisError, OSError, TimeoutError) as error:
+            await self._run(_FORGET, [_key(account_id), _answer(account_id), _generation(account_id),
+                                      _last(account_id)], int(KEEP.total_seconds()))
+        except AWAY as error:
             self._away(error)
 
-    async def _get_all(self, names: Sequence[str]) -> Sequence[tuple[bytes | None, bytes]]:
-        found: list[bytes | None] = await self._redis.mget([*names, owners.MARK])
+    async def _look_at_all(self, account_ids: Sequence[int]) -> Sequence[tuple[bytes | None, bytes]]:
+        found: list[bytes | None] = await self._ask("MGET", *map(_answer, account_ids), owners.MARK)
         mark = found.pop() or b""
         return [(raw, mark) for raw in found]
+
+    async def _ask(self, *command: Word) -> Any:
+        self._check_away()
+        return await self._line.ask(valkey.PATIENCE, *command)
+
+    async def _run(self, script: Script, keys: Sequence[str], *arguments: Word) -> Any:
+        self._check_away()
+        return await self._line.run(valkey.PATIENCE, script, keys, arguments)
 
     def _check_away(self) -> None:
         """One that has not answered is not asked for a moment: a Redis that hangs must not hold everybody up."""
@@ -200,6 +220,10 @@ class PositionCache:
 
 def _key(account_id: int) -> str:
     return f"positions:v2:{account_id}"
+
+
+def _answer(account_id: int) -> str:
+    return f"positions:v2:answer:{account_id}"
 
 
 def _last(account_id: int) -> str:

@@ -64,7 +64,7 @@ class Reader:
 
     async def live(self, account: Account, now: datetime, *, force: bool = False) -> Portfolio:
         """The portfolio, at most ``cache`` old; with ``force`` at most ``force_after``. TryLater when there is none."""
-        known = (await self._cache.look(account.id)).kept
+        known = await self._cache.recall(account.id)
         if known is not None and not self._is_due(known, now, force):
             return self._aged(known.portfolio, now)
         try:
@@ -79,14 +79,12 @@ class Reader:
             return replace(last, stale=True)
 
     async def look(self, account_id: int) -> Look:
-        """What is kept of an account, whatever its age."""
+        """The answer that is kept of an account, whatever its age."""
         return await self._cache.look(account_id)
 
-    def ready(self, known: Kept | None, now: datetime) -> bytes | None:
-        """The API's answer as it was written, while it is fresh; None when it must be made with ``live``."""
-        if known is None or not known.is_shared or known.age.is_older(self._span, now):
-            return None
-        return known.answer or None
+    def is_fresh(self, answer: Kept, now: datetime) -> bool:
+        """Whether a kept answer may still be sent."""
+        return not answer.age.is_older(self._span, now)
 
     async def forget(self, account_id: int) -> None:
         """Something has just changed the account, maybe after a reading under way had looked."""
@@ -169,7 +167,7 @@ class Reader:
         until = loop.time() + self._patience.total_seconds()
         while loop.time() < until:
             await asyncio.sleep(LOOK_SECONDS)
-            found = (await self._cache.look(account_id)).kept
+            found = await self._cache.recall(account_id)
             if found is not None and found.age.is_read_since(known.age if known else None):
                 return found.portfolio
             if not await self._cache.is_claimed(account_id):

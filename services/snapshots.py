@@ -1,4 +1,4 @@
-"""A portfolio as of one moment, and its written form: the answer ready to be sent, with what it was made from."""
+"""A portfolio as of one moment, and its written forms: one to be read again, one with the answer ready to be sent."""
 
 import json
 from collections.abc import Mapping
@@ -61,53 +61,55 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A portfolio in its written form. ``is_shared``: from Redis, where the changes of every replica are heard of."""
+    """A portfolio in a written form. ``is_shared``: from Redis, where the changes of every replica are heard of."""
 
     account_id: int
     age: Age
-    length: int
-    rest: bytes
+    body: bytes
     is_shared: bool
 
     @property
-    def answer(self) -> bytes:
-        """The API's answer, ready to be sent."""
-        return self.rest[:self.length]
-
-    @property
     def portfolio(self) -> Portfolio:
-        return _decode(self.rest[self.length:], self.account_id, _EPOCH + self.age.read * _MICROSECOND)
+        """What it was made from, of the form to be read again."""
+        return _decode(self.body, self.account_id, _EPOCH + self.age.read * _MICROSECOND)
 
 
-def encode(portfolio: Portfolio, answer: bytes) -> bytes:
-    """One line of numbers (account, taken, read, length of the answer), the answer, the portfolio itself."""
-    head = (portfolio.account_id, microseconds(portfolio.snapshot.taken_at), microseconds(portfolio.read_at),
-            len(answer))
-    body = json.dumps({
+def encode(portfolio: Portfolio) -> bytes:
+    """To be read again: a line of numbers (account, taken, read), then the portfolio itself."""
+    return _head(portfolio) + json.dumps({
         "digits": portfolio.digits, "snapshot": _fields(portfolio.snapshot, AccountSnapshot.__slots__),
         "positions": [_fields(p, Position.__slots__) for p in portfolio.positions],
         "drawdown": [portfolio.drawdown_percent, portfolio.max_drawdown_percent],
-        "changes": [portfolio.day_change, portfolio.week_change]}, default=_plain)
-    return b"%d %d %d %d\n" % head + answer + body.encode()
+        "changes": [portfolio.day_change, portfolio.week_change]}, default=_plain).encode()
+
+
+def ready_made(portfolio: Portfolio, answer: bytes) -> bytes:
+    """To be sent: the same line, then the answer."""
+    return _head(portfolio) + answer
+
+
+def _head(portfolio: Portfolio) -> bytes:
+    return b"%d %d %d\n" % (portfolio.account_id, microseconds(portfolio.snapshot.taken_at),
+                            microseconds(portfolio.read_at))
 
 
 def age(head: bytes) -> Age | None:
     """From the beginning of the written form."""
     try:
-        _, taken, read, _ = map(int, head.partition(b"\n")[0].split())
+        _, taken, read = map(int, head.partition(b"\n")[0].split())
         return Age(taken, read)
     except ValueError:
         return None
 
 
 def parse(raw: bytes, account_id: int, *, is_shared: bool) -> Kept | None:
-    """Read the written form; None when it is not of this account or not what we write."""
-    head, _, rest = raw.partition(b"\n")
+    """Read a written form; None when it is not of this account or not what we write."""
+    head, _, body = raw.partition(b"\n")
     try:
-        owner, taken, read, length = map(int, head.split())
+        owner, taken, read = map(int, head.split())
     except ValueError:
         return None
-    return Kept(owner, Age(taken, read), length, rest, is_shared) if owner == account_id else None
+    return Kept(owner, Age(taken, read), body, is_shared) if owner == account_id else None
 
 
 def _decode(raw: bytes, account_id: int, read_at: datetime) -> Portfolio:

@@ -4,15 +4,16 @@ A minute's count is what came since it began and as much of the minute before as
 seconds. Those who ask in the same turn of the event loop are counted by one call. The clock is that of Redis.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from redis.asyncio import Redis
 
+from runtime import valkey
 from runtime.coalescing import Coalesced
+from runtime.line import Script
 
 # KEYS: what is counted; ARGV: the most of each. Answers 0 where one more may pass, else the seconds to wait.
-_COUNT = """
+_COUNT = Script("""
 local time = redis.call('TIME')
 local minute = math.floor(time[1] / 60)
 local left = 60 - (time[1] % 60) - time[2] / 1000000
@@ -31,15 +32,15 @@ for number, name in ipairs(KEYS) do
   end
 end
 return answers
-"""
+""")
 
 
 class Counters:
     """Counts by name. RedisError, OSError or TimeoutError while Redis is away, after ``patience`` at the latest."""
 
-    def __init__(self, redis: Redis, patience: Callable[[], float | None]) -> None:
+    def __init__(self, redis: Redis, patience: Callable[[], float]) -> None:
         self._patience = patience
-        self._script = redis.register_script(_COUNT)
+        self._line = valkey.line_of(redis)
         self._hits: Coalesced[tuple[str, int], int] = Coalesced(self._count)
 
     async def hit(self, name: str, most: int) -> int | None:
@@ -47,6 +48,6 @@ class Counters:
         return await self._hits.ask((name, most)) or None
 
     async def _count(self, hits: Sequence[tuple[str, int]]) -> Sequence[int]:
-        async with asyncio.timeout(self._patience()):
-            found: list[int] = await self._script(keys=[name for name, _ in hits], args=[most for _, most in hits])
+        found: list[int] = await self._line.run(self._patience(), _COUNT, [name for name, _ in hits],
+                                                [most for _, most in hits])
         return found

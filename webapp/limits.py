@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from facts import Limits as LimitSettings
+from runtime import valkey
 from runtime.metrics import Metrics
 from services.errors import RateLimited, TryLater
 from webapp.counters import Counters
@@ -43,7 +44,7 @@ class Limits:
 
     def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics, breaker: "Breaker") -> None:
         self._shared = Counters(redis, lambda: PATIENCE_SECONDS)
-        self._needed = Counters(redis, lambda: None)
+        self._needed = Counters(redis, lambda: 2 * valkey.PATIENCE)
         self._counted_here = MemoryStorage()
         self._here = SlidingWindowCounterRateLimiter(self._counted_here)
         self._breaker = breaker

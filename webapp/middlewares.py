@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 _stdlib = logging.getLogger(__name__)
 
 QUIET = {"GET", "HEAD", "OPTIONS"}
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-           "Cross-Origin-Resource-Policy": "same-origin"}
-API_HEADERS = {"Cache-Control": "no-store", "X-Frame-Options": "DENY",
-               "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+           ("Cross-Origin-Resource-Policy", "same-origin"))
+EVERY_HEADER = (*HEADERS, ("Cache-Control", "no-store"), ("X-Frame-Options", "DENY"),
+                ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
 
 
 @web.middleware
@@ -47,13 +47,12 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal: headers of every answer, also of those no handler made."""
-    response.headers["X-Request-Id"] = request.get(keys.request_id) or secrets.token_hex(8)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    if response.status >= 400 or not request.path.startswith(("/app", "/static")):
-        for name, value in API_HEADERS.items():
-            response.headers.setdefault(name, value)
-    response.headers.popall("Server", None)
+    headers = response.headers
+    headers["X-Request-Id"] = request.get(keys.request_id) or secrets.token_hex(8)
+    is_api = response.status >= 400 or not request.path.startswith(("/app", "/static"))
+    for name, value in EVERY_HEADER if is_api else HEADERS:
+        headers.setdefault(name, value)
+    headers.popall("Server", None)
 
 
 @web.middleware

@@ -39,10 +39,9 @@ async def _portfolio(request: web.Request, user_id: int, account_id: int | None)
         # Who owns what is confirmed by what is read with the answer: one question to Redis, none to the database.
         look = await desk.positions.look(candidate.id)
         row = candidate if remembered.holds(look.mark) else None
-        answered = None if row is None or force else desk.positions.ready(look.kept, moment)
-        if answered is not None:
-            desk.looks.note(candidate.id, moment)
-            return web.Response(body=answered, content_type="application/json")
+        if row is not None and look.answer is not None and not force and desk.positions.is_fresh(look.answer, moment):
+            desk.looks.note(row.id, moment)
+            return web.Response(body=look.answer.body, content_type="application/json")
     if row is None:
         row = await desk.owners.find(user_id, account_id)
     desk.looks.note(row.id, moment)
