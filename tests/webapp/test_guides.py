@@ -1,12 +1,16 @@
 """The code in the guides does what they say."""
 
 import asyncio
+import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.webapp.conftest import Door
+from tests.webapp.devices_stage import SNAPSHOT, register
 
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "providers.md"
+DOCS = Path(__file__).parent.parent.parent / "docs"
+GUIDE = DOCS / "providers.md"
 
 
 async def test_the_providers_guide_publishes_a_signal(door: Door) -> None:
@@ -18,3 +22,11 @@ async def test_the_providers_guide_publishes_a_signal(door: Door) -> None:
     await asyncio.to_thread(exec, code, {"__name__": "guide"})
     await door.fan_out()
     assert (await door.waiting(token))["note"] == "Bounce off the London low."
+
+
+async def test_the_accounts_guide_shows_a_report_that_is_taken(door: Door) -> None:
+    key = await register(door, (await door.person())[1])
+    found = re.search(r"```json\n(.*?)```", (DOCS / "accounts.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    body = json.loads(found.group(1)) | {"taken_at": datetime.now(UTC).isoformat()}
+    assert (await door.signed("POST", SNAPSHOT, key, body))[0] == 204
