@@ -1,0 +1,384 @@
+"""Reading portfolios: who shares a reading, whose age is told, what is written of it, and any figures at all."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import delete, select, update
+
+from models.account import Account
+from models.order import EquityPeak
+from models.position import EquityPoint, PositionEvent
+from runtime.valkey import EmbeddedValkey, connect
+from services import accounts, orders
+from services.desk import Desk
+from services.errors import TryLater
+from services.positions import Portfolio, Reader
+from terminal.paper.quotes import QuoteFeed
+from terminal.protocol import (
+    AccountRef,
+    AccountSnapshot,
+    GatewayError,
+    OrderRequest,
+    OrderType,
+    Position,
+    Side,
+    SymbolSpec,
+)
+from tests.services import stage
+from tests.services.gateways import AWAY, TroubledLine
+
+D = Decimal
+CACHE, FORCE = timedelta(seconds=30), timedelta(seconds=5)
+CENT = D("0.01")
+
+
+class Scripted(TroubledLine):
+    """A terminal that tells what it is given to tell."""
+
+    told: AccountSnapshot | None = None
+    open: Sequence[Position] = ()
+    knows_symbols = True
+
+    async def account(self, ref: AccountRef) -> AccountSnapshot:
+        snapshot = await super().account(ref)
+        return snapshot if self.told is None else replace(self.told, taken_at=snapshot.taken_at)
+
+    async def positions(self, ref: AccountRef) -> Sequence[Position]:
+        return self.open or await super().positions(ref)
+
+    async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None:
+        return await super().symbol(ref, name) if self.knows_symbols else None
+
+
+class Replica:
+    """A process of the desk, reading over a line."""
+
+    def __init__(self, desk: Desk, account: Account, line: Scripted, redis: Redis,
+                 patience: float = 5.0) -> None:
+        self.line, self.account, self.database = line, account, desk.database
+        self.reader = Reader(desk.database, redis, {"paper": line}, cache=CACHE, force_after=FORCE,
+                             patience=timedelta(seconds=patience))
+
+    async def read(self, seconds: float = 0, *, force: bool = False) -> Portfolio:
+        return await self.reader.live(self.account, datetime.now(UTC) + timedelta(seconds=seconds), force=force)
+
+
+@pytest.fixture
+async def account(desk: Desk, quotes: QuoteFeed, now: datetime) -> Account:
+    quotes.set_price("EURUSD", *stage.EURUSD)
+    user_id = await stage.join(desk, now)
+    async with desk.database.reading() as session:
+        return await accounts.primary(session, user_id)
+
+
+@pytest.fixture
+def line(desk: Desk, quotes: QuoteFeed) -> Scripted:
+    return Scripted(desk.database, quotes)
+
+
+@pytest.fixture
+def one(desk: Desk, account: Account, line: Scripted, redis: Redis) -> Replica:
+    return Replica(desk, account, line, redis)
+
+
+def position(ticket: int = 1, **changes: object) -> Position:
+    plain = Position(ticket, "EURUSD", Side.BUY, D("0.10"), D("1.07000"), D("1.07000"), None, None, D(0), D(0), D(0), 0,
+                     datetime.now(UTC))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def snapshot(equity: str, balance: str = "10000.00", **changes: object) -> AccountSnapshot:
+    plain = AccountSnapshot("1", "S", "B", "USD", 100, "hedging", D(balance), D(equity), D(0), D(equity), None,
+                            datetime.now(UTC))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_hundred_in_two_processes_are_one_reading(desk: Desk, account: Account, quotes: QuoteFeed,
+                                                          redis: Redis, line: Scripted) -> None:
+    other_line = Scripted(desk.database, quotes)
+    one, other = Replica(desk, account, line, redis), Replica(desk, account, other_line, redis)
+    line.held = other_line.held = asyncio.Event()
+    asked = [asyncio.create_task(replica.read()) for _ in range(50) for replica in (one, other)]
+    await asyncio.sleep(0.3)
+    line.held.set()
+    found = await asyncio.gather(*asked)
+    assert line.calls["account"] + other_line.calls["account"] == 1
+    assert len({(p.snapshot, p.positions) for p in found}) == 1
+
+
+async def test_a_reading_that_another_process_gives_up_is_made_here(desk: Desk, account: Account, quotes: QuoteFeed,
+                                                                    redis: Redis, line: Scripted) -> None:
+    failing = Scripted(desk.database, quotes)
+    failing.before["account"] = AWAY
+    failing.held = asyncio.Event()
+    other, one = Replica(desk, account, failing, redis), Replica(desk, account, line, redis)
+    theirs = asyncio.create_task(other.read())
+    await asyncio.sleep(0.1)
+    ours = asyncio.create_task(one.read())
+    await asyncio.sleep(0.1)
+    assert line.calls["account"] == 0
+    failing.held.set()
+    assert not (await ours).stale and line.calls["account"] == 1
+    with pytest.raises(TryLater):
+        await theirs
+
+
+async def test_what_changes_during_a_reading_elsewhere_is_not_written_over(desk: Desk, account: Account,
+                                                                           quotes: QuoteFeed, redis: Redis,
+                                                                           line: Scripted) -> None:
+    slow = Scripted(desk.database, quotes)
+    slow.held = asyncio.Event()
+    other, one = Replica(desk, account, slow, redis), Replica(desk, account, line, redis)
+    theirs = asyncio.create_task(other.read())
+    await asyncio.sleep(0.1)
+    await one.reader.forget(account.id)
+    line.open = [position()]
+    slow.held.set()
+    assert (await theirs).positions == ()
+    assert len((await one.read()).positions) == 1, "what the other had read before the change is not believed"
+    assert len((await other.read()).positions) == 1
+
+
+async def test_force_is_counted_for_all_processes_together(desk: Desk, account: Account, line: Scripted,
+                                                           redis: Redis) -> None:
+    one, other = Replica(desk, account, line, redis), Replica(desk, account, line, redis)
+    for replica in (one, other, one, other):
+        await replica.read(force=True)
+    assert line.calls["account"] == 1
+    await other.read(6, force=True)
+    assert line.calls["account"] == 2
+
+
+async def test_a_snapshot_that_is_old_when_it_is_read_is_stale(one: Replica) -> None:
+    one.line.ahead = timedelta(seconds=-40)
+    first = await one.read()
+    assert first.stale and first.read_at - first.snapshot.taken_at >= timedelta(seconds=39)
+    assert (await one.read(2)).stale and one.line.calls["account"] == 1, "nobody asks again at once"
+    one.line.ahead = timedelta()
+    assert not (await one.read(6)).stale
+
+
+async def test_a_clock_that_runs_ahead_makes_nothing_fresher_than_now(one: Replica) -> None:
+    one.line.ahead = timedelta(hours=1)
+    assert not (await one.read()).stale
+    one.line.before["account"] = AWAY
+    assert (await one.read(31)).stale
+
+
+async def test_nobody_waits_longer_than_patience_and_who_has_something_not_again(desk: Desk, account: Account,
+                                                                               line: Scripted, redis: Redis) -> None:
+    replica = Replica(desk, account, line, redis, patience=0.5)
+    await replica.read()
+    line.held = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert (await replica.read(31)).stale
+    first = loop.time() - began
+    began = loop.time()
+    for _ in range(20):
+        assert (await replica.read(31)).stale
+    assert 0.4 < first < 5 and loop.time() - began < 0.4, "twenty more did not wait for what hangs"
+    line.held.set()
+
+
+async def test_one_that_hangs_holds_up_no_other(desk: Desk, account: Account, quotes: QuoteFeed, line: Scripted,
+                                                redis: Redis, now: datetime) -> None:
+    user_id = await stage.join(desk, now)
+    async with desk.database.reading() as session:
+        other = await accounts.primary(session, user_id)
+    hanging = Replica(desk, account, line, redis)
+    line.held = asyncio.Event()
+    task = asyncio.create_task(hanging.read())
+    await asyncio.sleep(0.05)
+    fine = Replica(desk, other, Scripted(desk.database, quotes), redis)
+    async with asyncio.timeout(5):
+        assert not (await fine.read()).stale
+    line.held.set()
+    await task
+
+
+async def test_what_a_terminal_refuses_for_good_breaks_the_link(one: Replica) -> None:
+    await one.read()
+    one.line.before["account"] = GatewayError("wrong_password", "The password is wrong.", permanent=True)
+    assert (await one.read(31)).stale
+    await one.reader.settled()
+    one.account = await _account(one)
+    assert (one.account.status, one.account.trouble) == ("broken", "wrong_password")
+    one.line.before.clear()
+    assert (await one.read(40)).stale and one.line.calls["account"] == 2, "the terminal is not asked for it any more"
+
+
+async def test_what_the_terminal_says_of_the_account_is_kept(one: Replica) -> None:
+    one.line.told = snapshot("10000.00", leverage=30, margin_mode="netting", can_trade=False)
+    await one.read()
+    await one.reader.settled()
+    row = await _account(one)
+    assert (row.leverage, row.margin_mode, row.can_trade) == (30, "netting", False)
+
+
+async def _account(replica: Replica) -> Account:
+    async with replica.database.reading() as session:
+        return await session.get_one(Account, replica.account.id)
+
+
+async def test_prices_of_a_symbol_nobody_describes_are_written_as_they_are(one: Replica) -> None:
+    one.line.knows_symbols = False
+    one.line.open = [position(entry_price=D("1.07000"), current_price=D("1.0712"), stop_loss=D("1.05")),
+                     position(2, symbol="GOLD", entry_price=D("2350.40"), current_price=D("2351"))]
+    assert (await one.read()).digits == {"EURUSD": 4, "GOLD": 1}
+
+
+@pytest.mark.parametrize(("margin", "level", "expected"), [
+    ("51193.67", None, "133.45"), ("51193.67", "133.40", "133.40"), ("0", "0", None), ("0", None, None)])
+async def test_the_margin_level_is_told_where_margin_is_in_use(one: Replica, margin: str, level: str | None,
+                                                               expected: str | None) -> None:
+    one.line.told = snapshot("68319.53", margin=D(margin), margin_level=D(level) if level else None)
+    found = (await one.read()).snapshot.margin_level
+    assert found == (D(expected) if expected else None)
+
+
+async def test_changes_of_a_day_and_a_week_are_since_the_newest_points_that_old(one: Replica) -> None:
+    now = datetime.now(UTC)
+    ages = {"9000": timedelta(days=9), "9100": timedelta(days=7, minutes=1), "9200": timedelta(days=6),
+            "9300": timedelta(hours=25), "9400": timedelta(hours=24, minutes=1), "9500": timedelta(hours=23)}
+    async with one.database.writing() as session:
+        session.add_all(EquityPoint(account_id=one.account.id, at=now - age, equity=D(equity), balance=D(0))
+                        for equity, age in ages.items())
+    found = await one.read()
+    assert (found.day_change, found.week_change) == (D("600.00"), D("900.00"))
+    again = await Replica.read(one)
+    assert (again.day_change, again.week_change) == (D("600.00"), D("900.00")), "as it is kept"
+
+
+async def test_without_points_that_old_there_is_no_change_to_tell(one: Replica) -> None:
+    found = await one.read()
+    assert (found.day_change, found.week_change) == (None, None)
+
+
+async def test_a_point_a_minute_at_most_and_none_for_what_has_not_moved(one: Replica) -> None:
+    for seconds, equity in ((0, "100"), (6, "101"), (55, "102"), (65, "103"), (90, "104"), (126, "103"), (300, "103")):
+        one.line.ahead = timedelta(seconds=seconds)
+        one.line.told = snapshot(equity)
+        await one.read(seconds, force=True)
+        await one.reader.settled()
+    async with one.database.reading() as session:
+        points = list(await session.scalars(select(EquityPoint.equity).order_by(EquityPoint.at)))
+    assert points == [D("100"), D("103")]
+
+
+async def test_two_processes_write_one_point_a_minute(desk: Desk, account: Account, line: Scripted,
+                                                      redis: Redis) -> None:
+    for number in range(3):
+        replica = Replica(desk, account, line, redis)
+        line.told, line.ahead = snapshot(str(100 + number)), timedelta(seconds=10 * number)
+        await replica.read(10 * number, force=True)
+        await replica.reader.settled()
+    assert await stage.count(desk.database, EquityPoint) == 1
+
+
+async def test_a_writer_that_is_busy_holds_nobody_up(one: Replica) -> None:
+    if not one.database.is_sqlite:
+        pytest.skip("only SQLite has a single writer")
+    async with one.database.writing(), asyncio.timeout(5):
+        found = await one.read()
+        assert not found.stale
+    await one.reader.settled()
+    assert await stage.count(one.database, EquityPoint) == 1
+    assert await stage.count(one.database, EquityPeak) == 1
+
+
+async def test_stops_seen_to_move_are_noted(one: Replica, desk: Desk) -> None:
+    ref = accounts.ref(one.account)
+    sent = await one.line.send(ref, OrderRequest(1, "EURUSD", Side.BUY, OrderType.MARKET, D("0.10"), None, D("1.05"),
+                                                 (), "CS1", None))
+    async with desk.database.writing() as session:
+        await orders.settle(session, "paper", 0, await one.line.deals_since(0, 10), datetime.now(UTC))
+    for stop, seconds in (("1.05", 0), ("1.06", 100), ("1.06", 130)):
+        await one.line.modify(ref, sent.ticket or 0, D(stop), None)
+        await one.read(seconds, force=True)
+        await one.reader.settled()
+    async with desk.database.reading() as session:
+        stops = list(await session.scalars(select(PositionEvent.stop_loss).where(PositionEvent.kind == "modified")))
+    assert stops == [D("1.06")]
+
+
+async def test_a_redis_that_is_emptied_costs_a_reading(one: Replica, redis: Redis) -> None:
+    await one.read()
+    await redis.flushall()
+    assert not (await one.read()).stale and one.line.calls["account"] == 2
+
+
+async def test_a_redis_that_comes_back_is_not_believed_what_changed_without_it(one: Replica, desk: Desk,
+                                                                              tmp_path: Path) -> None:
+    server = EmbeddedValkey()
+    client = connect(await server.start(tmp_path))
+    replica = Replica(desk, one.account, one.line, client)
+    await replica.read()
+    stored = {name: await client.dump(name) for name in await client.keys("positions:*")}
+    await server.stop()
+    await replica.reader.forget(one.account.id)
+    one.line.open = [position()]
+    client = connect(await server.start(tmp_path))
+    for name, value in stored.items():
+        await client.restore(name, 0, value)
+    assert len((await replica.read()).positions) == 1
+    await client.aclose()
+    await server.stop()
+
+
+async def test_any_thousand_portfolios_add_up(desk: Desk, account: Account, line: Scripted, redis: Redis) -> None:
+    """Totals against sums in cents; falls against every pair of an earlier and a later equity."""
+    chance = random.Random(20240501)
+    checked = 0
+    while checked < 1_000:
+        await redis.flushall()
+        async with desk.database.writing() as session:
+            await session.execute(delete(EquityPeak))
+        replica, course = Replica(desk, account, line, redis), [chance.randint(500, 2_000_000)]
+        for _ in range(chance.randint(5, 25)):
+            course.append(max(course[-1] + chance.randint(-90_000, 90_000), 1))
+        balance = course[0]
+        for step in range(1, len(course)):
+            line.open = [position(ticket, profit=D(chance.randint(-10**7, 10**7)) / 100,
+                                  swap=D(chance.randint(-10**4, 10**3)) / 100)
+                         for ticket in range(1, chance.randint(1, 12))]
+            line.told = snapshot(str(D(course[step]) / 100), balance=str(D(balance) / 100))
+            await replica.reader.forget(account.id)
+            found = await replica.read()
+            cents = sum(int(p.profit * 100) + int(p.swap * 100) for p in line.open)
+            assert found.total_profit == D(cents) / 100
+            seen = course[:step + 1]
+            pairs = [(high - low, high) for i, high in enumerate(seen) for low in seen[i:]]
+            assert found.max_drawdown_percent == max(_percent(lost, high) for lost, high in pairs)
+            assert found.drawdown_percent == _percent(max(seen) - seen[-1], max(seen))
+            checked += 1
+        await replica.reader.settled()
+        async with desk.database.reading() as session:
+            peak = await session.get_one(EquityPeak, account.id)
+        assert peak.peak == D(max(course)) / 100, "exactly, whatever is thinned"
+
+
+def _percent(part: int, whole: int) -> Decimal:
+    return (D(part) * 100 / D(whole)).quantize(CENT, ROUND_HALF_UP)
+
+
+async def test_peaks_of_two_processes_are_joined(desk: Desk, account: Account, line: Scripted, redis: Redis) -> None:
+    async with desk.database.writing() as session:
+        session.add(EquityPeak(account_id=account.id, peak=D("12000"), max_drawdown_percent=D("5.00"),
+                               updated_at=datetime.now(UTC)))
+    line.told = snapshot("11000.00")
+    replica = Replica(desk, account, line, redis)
+    assert (await replica.read()).drawdown_percent == D("8.33")
+    async with desk.database.writing() as session:
+        await session.execute(update(EquityPeak).values(peak=D("20000"), max_drawdown_percent=D("50.00")))
+    await replica.reader.settled()
+    async with desk.database.reading() as session:
+        peak = await session.get_one(EquityPeak, account.id)
+    assert (peak.peak, peak.max_drawdown_percent) in {(D("20000"), D("50.00")), (D("12000"), D("8.33"))}
