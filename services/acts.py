@@ -25,6 +25,8 @@ from terminal.protocol import GatewayError, Position, SymbolSpec
 
 PATIENCE = timedelta(seconds=8)
 LOOK_SECONDS = 0.1
+# Nobody means the same once more so soon after it was done.
+DOUBLE_TAP = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,18 @@ async def _act(desk: Desk, user_id: int, account_id: int, ticket: int, wanted: W
         last = await _last(session, account_id, ticket)
     if last is not None and last.status in OPEN:
         return await _join(desk, last, wanted)
+    if last is not None and last.status == ActStatus.DONE and last.updated_at > now - DOUBLE_TAP \
+            and wanted.is_that_of(last):
+        return last
     actor = Actor(desk.database, desk.gateways, desk.replica)
-    position, spec = await _look(desk, actor, account, ticket, now)
+    try:
+        position, spec = await _look(desk, actor, account, ticket, now)
+    except PositionClosed:
+        async with desk.database.reading() as session:
+            newest = await _last(session, account_id, ticket)
+        if newest is None or (last is not None and newest.id == last.id):
+            raise
+        return await _join(desk, newest, wanted)  # a tap of the same moment has closed it
     intent = _intent(account, position, spec, wanted, door, now)
     async with desk.database.writing() as session:
         act, is_ours = await _write(session, intent, desk.replica, last.id if last else 0, now)

@@ -95,6 +95,8 @@ async def test_a_position_is_closed_whole(trader: Trader) -> None:
     assert (act.lease_owner, act.lease_until, act.door, act.attempts) == (None, None, "app", 1)
     assert await trader.position() is None and trader.line.calls["close"] == 1
     assert await trader.told() == [], "whoever has waited has seen it"
+    assert (await trader.close()).id == act.id, "a second tap on the heels of the first"
+    trader.now += timedelta(seconds=3)
     with pytest.raises(PositionClosed):
         await trader.close()
 
@@ -126,6 +128,7 @@ async def test_levels_are_moved_kept_and_taken_away(trader: Trader) -> None:
     await trader.modify(take_profit=None)
     position = await trader.position()
     assert position is not None and (position.stop_loss, position.take_profit) == (D("1.06600"), None)
+    trader.now += timedelta(seconds=3)
     again = await trader.modify(take_profit=None)
     assert (again.status, again.retcode) == ("done", 10025), "asking for what is so already is no error"
     await trader.modify(stop_loss=D("1.066123"))
@@ -180,7 +183,7 @@ async def test_whoever_has_no_plan_any_more_may_still_close(trader: Trader) -> N
 async def test_taps_at_once_are_one_act(trader: Trader, volume: str | None) -> None:
     found = await asyncio.gather(*(trader.close(volume) for _ in range(12)), return_exceptions=True)
     assert {act.id for act in found if isinstance(act, PositionAct)} == {(await trader.act()).id}
-    assert all(isinstance(act, PositionAct | PositionClosed) for act in found)
+    assert all(isinstance(act, PositionAct) for act in found)
     assert trader.line.calls["close"] == 1 and await trader.volume() == (D("0.06") if volume else 0)
 
 
@@ -193,6 +196,15 @@ async def test_a_tap_that_looked_before_the_first_was_done_does_nothing_more(tra
     trader.line.then["positions"] = overtake
     second = await trader.close("0.04")
     assert second.id == (await trader.act()).id and await trader.volume() == D("0.06")
+
+
+async def test_a_tap_that_finds_the_position_closed_by_the_first_is_the_same_tap(trader: Trader) -> None:
+    async def overtake() -> None:
+        trader.line.first.clear()
+        assert (await trader.close()).status == "done"
+
+    trader.line.first["positions"] = overtake
+    assert (await trader.close()).id == (await trader.act()).id and trader.line.calls["close"] == 1
 
 
 async def test_another_act_on_a_busy_position_waits_its_turn(trader: Trader) -> None:
