@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 
 from bot import positions
 from bot.callbacks import AskClose, Close, Look, MakePrimary, ShowPositions
+from bot.handlers import positions as positions_handler
 from bot.keyboards import Links
 from models.account import Account, AccountStatus, Route
 from models.device import Device
 from models.position import PositionAct
 from models.user import User
 from services import accounts, devices, outbox
+from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef, OrderRequest, OrderType, Position, Side
 from tests.bot.conftest import APP, Chat
 from tests.running import buttons
@@ -102,18 +104,23 @@ async def test_devices_are_listed_with_when_they_last_reported(chat: Chat) -> No
     assert f"⚪ offline · seen 3{GAP}h ago" in await chat.reply(user, "/devices")
 
 
-async def test_positions_are_looked_at_again_in_place(chat: Chat) -> None:
+async def test_positions_are_looked_at_again_in_place(chat: Chat, quotes: QuoteFeed,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     user = await chat.person()
     await hold(chat, await account_of(chat, user))
     shown = await said(chat, user, "/positions", "As of")
     assert "▲ XAUUSD 0.10" in shown["text"] and f"{GAP}USD open" in shown["text"]
     assert list(buttons(shown)) == ["↻ Refresh", "Close…"]
     refresh = buttons(shown)["↻ Refresh"]
+    monkeypatch.setattr(positions_handler, "REFRESH_SECONDS", 600.0)
     assert await chat.console.tap(user, shown["message_id"], refresh) == "These figures are new already."
     await chat.desk.positions.forget((await account_of(chat, user)).id)
-    await asyncio.sleep(2.1)
-    answers = [await chat.console.tap(user, shown["message_id"], refresh) for _ in range(3)]
-    assert answers == ["Updated.", "These figures are new already.", "These figures are new already."]
+    quotes.nudge("XAUUSD", 50)
+    monkeypatch.setattr(positions_handler, "REFRESH_SECONDS", 0.0)
+    assert await chat.console.tap(user, shown["message_id"], refresh) == "Updated."
+    monkeypatch.setattr(positions_handler, "REFRESH_SECONDS", 600.0)
+    answers = [await chat.console.tap(user, shown["message_id"], refresh) for _ in range(2)]
+    assert answers == ["These figures are new already."] * 2
     mine = [m for m in await chat.console.messages(user) if "XAUUSD" in m["text"]]
     assert len(mine) == 1 and mine[0]["edits"] == 1
 
