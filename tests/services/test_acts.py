@@ -1,7 +1,8 @@
 """Acts on positions: written before the terminal hears, done once however often they are asked for or interrupted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from sqlalchemy import insert, select, update
 
 from models.account import Account
 from models.approval import Door
+from models.database import Database
 from models.message import OutboxItem, OutboxKind
 from models.position import ActKind, ActStatus, PositionAct
 from services import accounts, acting, acts, recovery
@@ -399,3 +401,71 @@ async def test_many_heirs_bring_an_act_to_one_end(trader: Trader) -> None:
     await asyncio.gather(*(trader.loop(RETRY, owner=f"h{number}") for number in range(6)))
     assert (await trader.act()).status == "done" and await trader.volume() == D("0.06")
     assert trader.line.calls["close"] == 2 and len(await trader.told()) == 1
+
+
+class Killed(BaseException):
+    """Where it strikes nothing goes on."""
+
+
+class Points:
+    """Round every transaction: dies before it, inside it with everything done but the commit, or after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, moment: str) -> None:
+        self.left, self.moment, self.has_struck = number, moment, False
+        writing = Database.writing
+
+        @asynccontextmanager
+        async def watched(database: Database) -> AsyncIterator[Any]:
+            self.left -= 1
+            here = self.left == 0
+            self._strike(here and moment == "before")
+            async with writing(database) as session:
+                yield session
+                self._strike(here and moment == "inside")
+            self._strike(here and moment == "after")
+
+        monkeypatch.setattr(Database, "writing", watched)
+
+    def _strike(self, now: bool) -> None:
+        if now or self.has_struck:
+            self.has_struck = True
+            raise Killed
+
+
+@pytest.mark.parametrize("moment", ["before", "inside", "after"])
+@pytest.mark.parametrize("asked", ["part", "levels"])
+async def test_killed_round_any_transaction_it_comes_to_one_end(trader: Trader, moment: str, asked: str) -> None:
+    """The broker's own transaction is one of them, so its answer is lost before and after it was carried out too."""
+    number, ends = 0, []
+    while True:
+        number += 1
+        before, stop = await trader.volume(), D("1.06") + D(number).scaleb(-4)
+        with pytest.MonkeyPatch.context() as patch:
+            points = Points(patch, number, moment)
+            work = trader.close("0.01") if asked == "part" else trader.modify(stop_loss=stop)
+            task = asyncio.create_task(work)
+            async with asyncio.timeout(5):
+                while not task.done() and not points.has_struck:
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.sleep(0.05)
+        if not points.has_struck:
+            break
+        async with trader.desk.database.writing() as session:
+            await recovery.release_leases(session, trader.now)
+        for second in (1, 4, 35, 70):
+            await trader.loop(timedelta(seconds=second))
+        async with trader.desk.database.reading() as session:
+            act = (await session.scalars(select(PositionAct).order_by(PositionAct.id.desc()).limit(1))).one_or_none()
+        position = await trader.position()
+        assert position is not None
+        was_done = position.volume < before if asked == "part" else position.stop_loss == stop
+        assert before - position.volume in (0, D("0.01"))
+        if act is None or act.created_at != trader.now:
+            assert not was_done, "nothing is done that was not written"
+        else:
+            assert (act.status == "done") == was_done and act.status in ("done", "refused")
+            ends.append(act.status)
+        trader.now += timedelta(minutes=5)
+    assert number >= 5 and "done" in ends, (number, ends)
