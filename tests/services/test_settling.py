@@ -148,6 +148,18 @@ async def test_a_waiting_order_that_is_filled_or_gone_is_told_of(desk: Desk, bro
     assert (await order(desk)).status == "filled"
 
 
+async def test_an_order_whose_opening_is_not_on_record_is_still_closed(desk: Desk, broker: Broker) -> None:
+    """It was opened before histories were kept."""
+    async with desk.database.writing() as session:
+        await session.execute(update(Order).values(status="filled"))
+    magic = (await order(desk)).magic or 0
+    for left, profit in (("0.10", "5.00"), ("0", "7.00")):
+        out = broker.deal(magic, OUT, "0.10", "1.08", profit=profit, reason=DealReason.TAKE_PROFIT)
+        await broker.tell(replace(out, remaining_volume=D(left)))
+    closed = await order(desk)
+    assert (closed.status, closed.reason, closed.profit) == ("closed", "take_profit", D("12.00"))
+
+
 async def test_deals_of_others_change_nothing(desk: Desk, broker: Broker) -> None:
     before = (await order(desk)).updated_at
     await broker.tell(broker.deal(0, IN, "1", "1.07", position=5, reason=BY_HAND),

@@ -28,7 +28,7 @@ from tests.services import stage as desk_stage
 from tests.terminal_mt5.stage import SERVER
 
 D = Decimal
-CUSTOMERS, ROUNDS = 6, 6
+CUSTOMERS, ROUNDS = 9, 4
 KINDS = ("timeout_after_fill", "no_answer", "requote", "price_off", "partial_fill", "reject", "late_fill",
          "lost_order", "hang", "disconnect", "fine")
 HANG_SECONDS, LATE_SECONDS, DEADLINE = 2.0, 0.15, 1.5
@@ -43,7 +43,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop looks more often, and gives up what does not show after seconds instead of half a minute."""
-    for name, seconds in {"RETRY": 0.3, "LOOK_AGAIN": 0.3, "GIVE_UP": 5.0}.items():
+    for name, seconds in {"RETRY": 0.3, "LOOK_AGAIN": 0.3, "GIVE_UP": 3.5}.items():
         monkeypatch.setattr(acting, name, timedelta(seconds=seconds))
     monkeypatch.setattr(background, "LOOK_SECONDS", 0.1)
 
@@ -87,13 +87,14 @@ async def _customer(desk: Desk, broker: Broker, login: str, now: datetime, dice:
             verified_at=now, created_at=now))
     ticket = broker.by_hand(login, "EURUSD", "buy", D("1.00"))
     ends = Counter[str]()
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         before = _open(broker, login)
         weather = dice.choice(KINDS)
         if weather != "fine":
             seconds = HANG_SECONDS if weather == "hang" else LATE_SECONDS
             broker.faults.add(login, weather, seconds=seconds, call="order_send")
-        act = await _closed(desk, account, ticket, D("0.10"))
+        # Another volume each time, or it would be taken for a second tap.
+        act = await _closed(desk, account, ticket, D(10 + turn).scaleb(-2))
         after = _open(broker, login)
         told = act.volume if act.status == ActStatus.DONE else D(0)
         assert before - after == told, (weather, act.status, act.reason, act.volume, before, after)

@@ -40,7 +40,7 @@ ROUNDS, CUSTOMERS = 20, 10
 KINDS = ("timeout_after_fill", "no_answer", "requote", "price_off", "partial_fill", "altered_comment", "invalid_fill",
          "reject", "late_fill", "lost_order", "placed_then_fill", "hang", "disconnect", "fine", "killed", "too_late")
 WEIGHTS = tuple(4 if kind not in ("hang", "killed") else 1 for kind in KINDS)
-HANG_SECONDS, LATE_SECONDS, TOO_LATE_SECONDS, DEADLINE = 2.0, 0.15, 4.0, 1.5
+HANG_SECONDS, LATE_SECONDS, TOO_LATE_SECONDS, DEADLINE = 2.0, 0.15, 3.0, 1.5
 WEATHER = {"hang": ("hang", HANG_SECONDS), "too_late": ("late_fill", TOO_LATE_SECONDS)}
 OVER = (OrderStatus.PLACED, OrderStatus.FILLED, OrderStatus.REJECTED, OrderStatus.FAILED, OrderStatus.EXPIRED,
         OrderStatus.CLOSED)
