@@ -45,6 +45,9 @@ async def take_turn(session: AsyncSession, user_id: int) -> None:
     Whoever remembers the user's accounts hears of it at the commit.
     """
     await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    # In the order in which others write several accounts at once, or each could wait for the other.
+    await session.execute(select(Account.id).where(Account.user_id == user_id).order_by(Account.id)
+                          .with_for_update(key_share=True))
     _note_change(session, user_id)
 
 

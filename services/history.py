@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account
@@ -15,7 +15,7 @@ from models.position import DealRecord, PositionEvent, PositionEventKind, Positi
 from services import folding
 from services.folding import Leg
 from services.upsert import insert
-from terminal.protocol import Deal, DealReason, Position, Side
+from terminal.protocol import Deal, DealReason, Position
 
 OPEN, CLOSED = "open", "closed"
 NO_EXECUTION = (DealReason.EXPIRED, DealReason.REJECTED)
@@ -129,9 +129,11 @@ async def _intents(session: AsyncSession, account_id: int, magics: set[int]) -> 
     for magic in magics:
         order = orders.get(intent_of(magic))
         if order is not None:
-            targets = sorted(map(Decimal, order.take_profits), reverse=order.side == Side.SELL)
-            leg = (magic & LEG_BITS) >> 44
-            found[magic] = Intent(order.id, order.stop_loss, targets[leg] if leg < len(targets) else None)
+            targets = [Decimal(target) for target in order.take_profits]
+            # Of several targets a position has its own; which one, only a look at it tells.
+            is_plain = len(targets) <= 1
+            found[magic] = Intent(order.id, order.stop_loss if is_plain else None, targets[0] if targets and is_plain
+                                  else None)
     return found
 
 
@@ -166,10 +168,9 @@ async def _write_events(session: AsyncSession, account_id: int, legs: Sequence[L
             row = known.pop((step.deal.deal_id, step.kind), None)
             if row is None:
                 row = PositionEvent(account_id=account_id, deal_id=step.deal.deal_id, kind=step.kind.value)
+                if step.kind == PositionEventKind.OPENED and intent is not None:
+                    row.stop_loss, row.take_profit = intent.stop_loss, intent.take_profit
                 session.add(row)
-            is_opening = step.kind == PositionEventKind.OPENED and intent is not None
-            row.stop_loss = intent.stop_loss if is_opening and intent else None
-            row.take_profit = intent.take_profit if is_opening and intent else None
             row.position_id, row.volume, row.price = leg.key, step.volume, step.deal.price
             row.reason, row.at = step.deal.reason, step.deal.at
     if known:
@@ -196,12 +197,23 @@ async def note_levels(session: AsyncSession, account: Account, positions: Sequen
         elif (row.stop_loss, row.take_profit) != (position.stop_loss, position.take_profit):
             is_first = row.stop_loss is None and row.take_profit is None and now - row.opened_at <= FIRST_LOOK
             row.stop_loss, row.take_profit = position.stop_loss, position.take_profit
-            if not is_first:
+            if is_first:
+                await _opened_with(session, row)
+            else:
                 session.add(PositionEvent(
                     account_id=account.id, position_id=row.position_id, kind=PositionEventKind.MODIFIED.value,
                     volume=position.volume, price=position.current_price, stop_loss=position.stop_loss,
                     take_profit=position.take_profit, at=now))
     return is_complete
+
+
+async def _opened_with(session: AsyncSession, row: PositionRecord) -> None:
+    """The levels a position had from the beginning, which its deals do not tell."""
+    await session.execute(
+        update(PositionEvent).where(
+            PositionEvent.account_id == row.account_id, PositionEvent.position_id == row.position_id,
+            PositionEvent.kind == PositionEventKind.OPENED.value)
+        .values(stop_loss=row.stop_loss, take_profit=row.take_profit))
 
 
 async def listed(session: AsyncSession, account_id: int, status: str | None, before_id: int | None,

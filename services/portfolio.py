@@ -1,4 +1,4 @@
-"""All of a user's accounts together, each currency for itself: amounts of two currencies are never added up."""
+"""All of a user's accounts together, each currency for itself, and practice money apart from real money."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from models.account import Account
+from models.account import Account, Route
 from services import accounts
 from services.desk import Desk
 from services.errors import TryLater
@@ -15,12 +15,14 @@ from services.snapshots import Portfolio
 
 @dataclass(frozen=True, slots=True)
 class CurrencyTotal:
-    """The accounts of one currency. ``as_of`` is of the oldest figures, ``stale`` says that some are old.
+    """The accounts of one currency, real or practice. ``as_of`` is of the oldest figures, ``stale`` says that some
+    are old.
 
     ``missing`` are accounts that nothing is known of: they are not in the sums. Without any other the sums are None.
     """
 
     currency: str
+    is_practice: bool
     accounts: int
     balance: Decimal | None
     equity: Decimal | None
@@ -37,10 +39,10 @@ async def combined(desk: Desk, user_id: int, now: datetime, force: bool = False)
     async with desk.database.reading() as session:
         linked = await accounts.listed(session, user_id)
     found = await asyncio.gather(*(_figures(desk, account, now, force) for account in linked))
-    by_currency: dict[str, list[tuple[Account, Portfolio | None]]] = {}
+    by_kind: dict[tuple[str, bool], list[tuple[Account, Portfolio | None]]] = {}
     for account, portfolio in zip(linked, found, strict=True):
-        by_currency.setdefault(account.currency, []).append((account, portfolio))
-    return [_total(currency, seen) for currency, seen in by_currency.items()]
+        by_kind.setdefault((account.currency, account.route == Route.PAPER), []).append((account, portfolio))
+    return [_total(currency, is_practice, seen) for (currency, is_practice), seen in by_kind.items()]
 
 
 async def _figures(desk: Desk, account: Account, now: datetime, force: bool) -> Portfolio | None:
@@ -50,14 +52,14 @@ async def _figures(desk: Desk, account: Account, now: datetime, force: bool) -> 
         return None
 
 
-def _total(currency: str, seen: Sequence[tuple[Account, Portfolio | None]]) -> CurrencyTotal:
+def _total(currency: str, is_practice: bool, seen: Sequence[tuple[Account, Portfolio | None]]) -> CurrencyTotal:
     known = [portfolio for _, portfolio in seen if portfolio is not None]
     missing = tuple(account for account, portfolio in seen if portfolio is None)
     if not known:
-        return CurrencyTotal(currency, 0, None, None, None, None, None, None, False, missing)
+        return CurrencyTotal(currency, is_practice, 0, None, None, None, None, None, None, False, missing)
     shots = [portfolio.snapshot for portfolio in known]
     return CurrencyTotal(
-        currency, len(known), _sum([s.balance for s in shots]), _sum([s.equity for s in shots]),
+        currency, is_practice, len(known), _sum([s.balance for s in shots]), _sum([s.equity for s in shots]),
         _sum([s.margin for s in shots]), _sum([s.free_margin for s in shots]), _sum([p.total_profit for p in known]),
         min(s.taken_at for s in shots), any(p.stale for p in known), missing)
 

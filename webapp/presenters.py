@@ -146,11 +146,12 @@ def act(row: PositionAct) -> dict[str, Any]:
 
 
 def currency_total(of: CurrencyTotal) -> dict[str, Any]:
-    """A user's accounts of one currency together; the sums are null where no account has figures."""
+    """A user's accounts of one currency together, real or practice; the sums are null where none has figures."""
     return {
-        "currency": of.currency, "accounts": of.accounts, "balance": of.balance, "equity": of.equity,
-        "margin": of.margin, "free_margin": of.free_margin, "total_profit": of.profit, "as_of": of.as_of,
-        "stale": of.stale, "missing": [{"id": str(row.id), "label": row.label} for row in of.missing],
+        "currency": of.currency, "practice": of.is_practice, "accounts": of.accounts, "balance": of.balance,
+        "equity": of.equity, "margin": of.margin, "free_margin": of.free_margin, "total_profit": of.profit,
+        "as_of": of.as_of, "stale": of.stale,
+        "missing": [{"id": str(row.id), "label": row.label} for row in of.missing],
     }
 
 

@@ -90,7 +90,7 @@ SHAPES: dict[str, Schema] = {
     "Position": of(ticket=WHOLE, symbol=TEXT, side=one_of("buy", "sell"), volume=DECIMAL, entry_price=DECIMAL,
                    current_price=DECIMAL, stop_loss=MAYBE_DECIMAL, take_profit=MAYBE_DECIMAL, profit=DECIMAL,
                    profit_points=DECIMAL, profit_percent=DECIMAL, swap=DECIMAL, opened_at=INSTANT),
-    "CurrencyTotal": of(currency=TEXT, accounts=WHOLE, balance=MAYBE_DECIMAL, equity=MAYBE_DECIMAL,
+    "CurrencyTotal": of(currency=TEXT, practice=YES_NO, accounts=WHOLE, balance=MAYBE_DECIMAL, equity=MAYBE_DECIMAL,
                         margin=MAYBE_DECIMAL, free_margin=MAYBE_DECIMAL, total_profit=MAYBE_DECIMAL,
                         as_of=MAYBE_INSTANT, stale=YES_NO, missing={"type": "array", "items": of(id=TEXT, label=TEXT)}),
     "CurrencyTotals": page("CurrencyTotal"),

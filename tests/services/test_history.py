@@ -217,8 +217,17 @@ async def test_an_order_is_found_by_the_magic_of_any_of_its_legs(desk: Desk, now
     await record(desk, account, [deal(1, ticket=1, magic=magic), deal(2, ticket=2, magic=magic + (1 << 44))])
     first, second = await positions_of(desk.database, account)
     assert (first.record.order_id, second.record.order_id) == (order_id, order_id)
-    assert (first.record.stop_loss, first.record.take_profit) == (D("1.06508"), D("1.08"))
-    assert (second.record.take_profit, second.events[0].take_profit) == (D("1.09"), D("1.09"))
+    assert (first.record.take_profit, second.record.take_profit) == (None, None), "whose target is whose, no deal tells"
+
+
+async def test_the_first_look_says_what_levels_a_position_was_opened_with(desk: Desk, account: Account) -> None:
+    await record(desk, account, [deal(1, ticket=1), deal(2, ticket=2)])
+    opened = START + timedelta(minutes=1)
+    assert await note(desk, account, [held(1, "1.09", "1.11"), held(2, "1.09", "1.12")], opened + timedelta(seconds=5))
+    await record(desk, account, [deal(3, OUT, SELL, "0.10", ticket=1)])
+    first, second = await positions_of(desk.database, account)
+    assert [(e.kind, e.stop_loss, e.take_profit) for e in first.events][0] == ("opened", D("1.09"), D("1.11"))
+    assert [(e.kind, e.take_profit) for e in second.events] == [("opened", D("1.12"))]
 
 
 def held(ticket: int, stop: str | None, target: str | None = None, **changes: Any) -> Position:
@@ -241,7 +250,8 @@ async def test_moved_stops_are_noted_once_each(desk: Desk, account: Account) -> 
         assert await note(desk, account, [held(77, stop)], later)
     (view,) = await positions_of(desk.database, account)
     assert [(e.kind, e.stop_loss, e.at) for e in view.events] == [
-        ("opened", None, START + timedelta(minutes=1)), ("modified", D("1.095"), later), ("modified", None, later)]
+        ("opened", D("1.09"), START + timedelta(minutes=1)), ("modified", D("1.095"), later),
+        ("modified", None, later)]
     assert view.record.stop_loss is None
     await record(desk, account, [deal(2, OUT, SELL, "1.00")])
     (view,) = await positions_of(desk.database, account)

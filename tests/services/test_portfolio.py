@@ -46,6 +46,16 @@ async def test_each_currency_is_summed_for_itself(desk: Desk, now: datetime) -> 
     assert [row.id for row in dollars.missing] == [lost.id] and not dollars.stale
 
 
+async def test_practice_money_is_never_added_to_real_money(desk: Desk, now: datetime) -> None:
+    user_id = await stage.join(desk, now)
+    real = await opened(desk, user_id, "USD", "700", now)
+    async with desk.database.writing() as session:
+        (await session.get_one(Account, real.id)).route = "terminal"
+    practice, live = await portfolio.combined(desk, user_id, datetime.now(UTC))
+    assert (practice.is_practice, practice.accounts, practice.equity) == (True, 1, D("10000.00"))
+    assert (live.currency, live.is_practice, [row.id for row in live.missing]) == ("USD", False, [real.id])
+
+
 async def test_a_currency_without_figures_has_no_sums(desk: Desk, now: datetime) -> None:
     user_id = await stage.join(desk, now)
     lost = await opened(desk, user_id, "CHF", "1", now, known=False)

@@ -1,6 +1,7 @@
-"""All accounts together, a line for each currency."""
+"""All accounts together, a line for each currency; practice money is never added to real money."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,20 +26,20 @@ class Total:
 
 
 async def totals(desk: Desk, user_id: int, linked: list[Account], now: datetime) -> list[Total]:
-    """Nothing for a single account, nor where an account keeps all the others waiting."""
-    if len(linked) < 2:
+    """Nothing for what is a single account, nor where an account keeps all the others waiting."""
+    kinds = Counter((row.currency, row.route == Route.PAPER) for row in linked)
+    if all(count < 2 for count in kinds.values()):
         return []
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             found = await portfolio.combined(desk, user_id, now)
     except TimeoutError:
         return []
-    has_paper = {row.currency for row in linked if row.route == Route.PAPER}
-    return [_total(one, one.currency in has_paper) for one in found if one.accounts]
+    return [_total(one) for one in found if one.accounts and kinds[one.currency, one.is_practice] > 1]
 
 
-def _total(of: CurrencyTotal, has_paper: bool) -> Total:
-    told = ["with practice money"] if has_paper else []
+def _total(of: CurrencyTotal) -> Total:
+    told = ["practice money"] if of.is_practice else []
     if of.missing:
         told.append(f"without {len(of.missing)} that {'does' if len(of.missing) == 1 else 'do'} not answer")
     return Total(of.currency, ", ".join(told), format.money(of.equity, of.currency),
