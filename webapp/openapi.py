@@ -13,6 +13,7 @@ from webapp.problems import PROBLEMS
 from webapp.schemas import (
     Approve,
     Body,
+    BuyPlan,
     ChangeAccount,
     ChangeLevels,
     ChangePlan,
@@ -21,7 +22,6 @@ from webapp.schemas import (
     LinkAccount,
     Logout,
     MapSymbol,
-    Order,
     PublishSignal,
     Refresh,
     Reject,
@@ -124,7 +124,7 @@ OPERATIONS |= {
     ("GET", "/billing/preview"): ("What a change of plan costs now", BEARER, None, {200: "Preview"},
                                   "unauthenticated invalid_request no_subscription payment_refused "
                                   "billing_unavailable outcome_unknown"),
-    ("POST", "/billing/checkout"): ("A page to pay on", BEARER, Order, {201: "Address"},
+    ("POST", "/billing/checkout"): ("A page to pay on", BEARER, BuyPlan, {201: "Address"},
                                     f"{_MONEY} already_subscribed"),
     ("POST", "/billing/portal"): ("A page to manage cards on", BEARER, Empty, {201: "Address"},
                                   f"{_MONEY} no_subscription provider_cannot"),

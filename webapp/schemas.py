@@ -178,7 +178,7 @@ class ChoosePlan(Body):
     tier: Literal["premium", "vip", "enterprise"]
 
 
-class Order(ChoosePlan):
+class BuyPlan(ChoosePlan):
     """``provider`` may be left out: then it is the first one that is offered."""
 
     provider: Literal["stripe", "telegram"] | None = None

@@ -11,7 +11,7 @@ from bot import texts
 from services import errors
 from services.errors import DomainError
 from tests.webapp.conftest import Door
-from webapp import openapi
+from webapp import openapi, shapes
 from webapp.problems import PROBLEMS
 from webapp.routes import api, routes
 
@@ -112,6 +112,11 @@ def test_the_document_lists_every_route_and_no_other() -> None:
     table = {(route.method, route.path.removeprefix("/api/v1")) for route in api()}
     assert set(openapi.OPERATIONS) == table
     assert len({(route.method, route.path) for route in routes()}) == len(routes())
+
+
+def test_a_body_and_an_answer_never_share_a_name() -> None:
+    bodies = {operation[2].__name__ for operation in openapi.OPERATIONS.values() if operation[2] is not None}
+    assert not bodies & set(shapes.SHAPES)
 
 
 def test_the_document_is_valid_json_schema_throughout() -> None:

@@ -14,7 +14,7 @@ from webapp import keys, presenters
 from webapp.bodies import answer, parsed
 from webapp.idempotent import OnceHandler
 from webapp.paths import limit_of
-from webapp.schemas import ChangePlan, Empty, Order
+from webapp.schemas import BuyPlan, ChangePlan, Empty
 from webapp.security import now, signed_in
 
 
@@ -73,7 +73,7 @@ def acting(kind: str) -> OnceHandler:
     async def act(request: web.Request, user_id: int, operation_id: str) -> web.Response:
         moment, arguments = now(), dict[str, Any]()
         if kind == "checkout":
-            order = await parsed(request, Order)
+            order = await parsed(request, BuyPlan)
             cashier = _seller(request, order.provider)
             arguments = billing.arguments_of(cashier, order.tier)
         elif kind == "change_plan":
