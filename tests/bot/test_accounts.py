@@ -207,6 +207,9 @@ async def test_buttons_of_another_are_nobodys(chat: Chat) -> None:
                      ShowPositions(telegram_id=owner, account_id=mine.id, look=Look.SWITCH),
                      MakePrimary(telegram_id=owner, account_id=mine.id)):
             assert "not yours" in await chat.console.tap(eve, hers["message_id"], data.pack()), data
+    own = await account_of(chat, eve)
+    data = ShowPositions(telegram_id=ada, account_id=own.id, look=Look.SWITCH)
+    assert "not yours" in await chat.console.tap(eve, hers["message_id"], data.pack())
     for junk in ("cl:1:1:1", "cl:1:1:1:x", "cl:1:1:1:0.1:2", "ac:1:1:-1", "sp:1:1:z", "mp:0:0", "cl:1:1:1:1e9"):
         assert await chat.console.tap(eve, hers["message_id"], junk) == "This button is out of date."
     async with chat.desk.database.reading() as session:

@@ -169,7 +169,7 @@ async def test_several_accounts_are_chosen_between_and_added_up(client: ClientSe
                                                                 now: datetime, me: dict[str, str]) -> None:
     second = await portfolio_stage.another(desk, ada, now, label=HOSTILE[:64])
     _, text = await get(client, POSITIONS, me)
-    assert f"35{THIN}000.00\u00a0USD" in text and "with practice money" in text
+    assert f"35{THIN}000.00\u00a0USD" in text and "practice money" in text
     assert text.count('data-testid="choose-account"') == 2 and "<script>" not in text
     _, text = await get(client, f"{POSITIONS}?account={second.id}", me)
     assert f'data-account-shown="{second.id}"' in text and f"25{THIN}000.00\u00a0USD" in text

@@ -131,7 +131,8 @@ async def test_the_bar_leads_to_the_plan_and_the_page_shows_where_it_stands(phon
     await tell(desk, ada, clock(), "vip")
     invoices.listed = [invoice(2, "open", clock()), invoice(1, "paid", clock() - MONTH)]
     page = await phone.open("/app", stage.init_data(ADA))
-    assert await page.locator(".tabs .tab-icon + span").all_text_contents() == ["Signals", "Positions", "Accounts", "Plan"]
+    names = await page.locator(".tabs .tab-icon + span").all_text_contents()
+    assert names == ["Signals", "Positions", "Accounts", "Plan"]
     await page.get_by_test_id("go-billing").click()
     await expect(page).to_have_url(f"{phone.origin}/app/billing")
     await expect(page.get_by_test_id("plan-tier")).to_have_text("VIP")

@@ -108,7 +108,6 @@ def told_by_broker(**changes: Any) -> Callable[[Route], Awaitable[None]]:
 
 
 UNDONE: list[tuple[Callable[[Route], Awaitable[None]], str]] = [
-    (told_by_broker(status="unknown"), "Asking the broker what became of it"),
     (told_by_broker(status="refused", reason="not_enough_money"), "There is not enough free margin."),
     (told_by_broker(status="refused", reason="rejected_by_terminal", error="Market <b>closed"), "Market <b>closed"),
     (failing(409, "position_busy"), "Something is being done with this position already"),
@@ -130,6 +129,15 @@ async def test_what_does_not_work_is_said_on_the_card(phone: Phone, ticket: int)
         await expect(row).not_to_have_attribute("aria-busy", "true")
         await page.unroute(ACTS)
     phone.complaints.clear()
+
+
+async def test_an_outcome_that_is_not_known_is_said_to_be(phone: Phone, ticket: int) -> None:
+    page = await on_positions(phone)
+    await page.route(ACTS, told_by_broker(status="unknown"))
+    await act(page, "close")
+    await answer(page, "yes")
+    await expect(page.get_by_test_id("toast")).to_contain_text("the broker has not answered yet")
+    await expect(page.get_by_test_id("position-row")).to_have_count(1)
 
 
 async def test_a_session_that_ends_between_the_two_taps_is_said(phone: Phone, ticket: int) -> None:

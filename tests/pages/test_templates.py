@@ -82,8 +82,9 @@ DECISION = Decision(
     id=7, symbol=HOSTILE, side="sell", status="approved", mark="✓", answered="Approved", at=NOW, outcome=HOSTILE,
     tone="warn", result="1", ticket=5, provider=HOSTILE, is_settled=True)
 HEADER = Header(
-    id=3, account=HOSTILE, place=HOSTILE, equity="1", equity_plain="1.00", currency="USD", profit="2", sign="gain",
-    day=Change("3", "4", "loss"), week=None, balance="4", free_margin="5", margin="6", margin_level="7", drawdown="8",
+    id=3, account=HOSTILE, place=HOSTILE, login_tail=HOSTILE, equity="1", equity_plain="1.00", currency="USD",
+    profit="2", sign="gain", day=Change("3", "4", "loss"), week=None,
+    balance="4", free_margin="5", margin="6", margin_level="7", drawdown="8",
     drawdown_bar="9", max_drawdown="10", as_of=NOW, is_stale=True)
 ACT = Act("close", "Close", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "{}", "reject", HOSTILE)
 ROW = Row(ticket=1, symbol=HOSTILE, side="buy", volume="1", entry="2", current="3", stop="4", stop_distance="5",

@@ -50,6 +50,7 @@ class Header:
     id: int
     account: str
     place: str
+    login_tail: str | None
     equity: str
     equity_plain: str
     currency: str
@@ -138,16 +139,13 @@ async def _specs(desk: Desk, account: Account, symbols: Iterable[str]) -> Mappin
     return {name: spec for name, spec in zip(names, found, strict=True) if spec is not None}
 
 
-def place(account: Account) -> str:
-    """Where the account is, as far as its owner has to be told."""
-    return words.PRACTICE if account.route == Route.PAPER else f"{account.server} ·{account.login[-4:]}"
-
-
 def _header(account: Account, of: Portfolio) -> Header:
     snapshot, total = of.snapshot, of.total_profit
-    currency = snapshot.currency
+    currency, is_paper = snapshot.currency, account.route == Route.PAPER
     return Header(
-        id=account.id, account=account.label, place=place(account), equity=format.money(snapshot.equity, currency),
+        id=account.id, place=words.PRACTICE if is_paper else account.server,
+        login_tail=None if is_paper else account.login[-4:], account=account.label,
+        equity=format.money(snapshot.equity, currency),
         equity_plain=str(snapshot.equity), currency=currency, profit=format.money(total, currency, signed=True),
         sign=format.sign(total), day=_change(of.day_change, snapshot.equity, currency),
         week=_change(of.week_change, snapshot.equity, currency),
