@@ -50,6 +50,7 @@ async def close(desk: Desk, user_id: int, account_id: int, ticket: int, volume: 
                 now: datetime) -> PositionAct:
     """Close a position, or ``volume`` lots of it; returns the act as it stands when it is over or takes too long.
 
+    The same once more within ``DOUBLE_TAP`` of its end is taken for a second tap and returns the first act.
     NotFound, PositionClosed, PositionBusy, TryLater, and OrderRefused for what is refused before it is written.
     """
     return await _act(desk, user_id, account_id, ticket, Wanted(ActKind.CLOSE, volume=volume), door, now)
