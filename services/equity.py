@@ -6,7 +6,7 @@ The peak and the deepest fall are kept apart from the curve, so thinning loses n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, delete, func, select
@@ -17,6 +17,8 @@ from models.order import EquityPeak
 from models.position import EquityPoint
 
 HUNDREDTH = Decimal("0.01")
+# What a device reports may be absurd: a share of next to nothing has more digits than the usual 28.
+_WIDE = Context(prec=80, rounding=ROUND_HALF_UP)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 # How old a point is, and how far apart from then on points are: the last one of each such span stays.
 AGES = ((DAY, timedelta(minutes=15)), (WEEK, timedelta(hours=1)), (timedelta(days=90), DAY))
@@ -52,9 +54,14 @@ class Past:
 
 def fall(peak: Decimal, equity: Decimal) -> Decimal:
     """How far equity is below its peak, in percent."""
-    if peak <= 0:
+    return percent(max(peak - equity, Decimal(0)), peak) if peak > 0 else Decimal("0.00")
+
+
+def percent(part: Decimal, whole: Decimal) -> Decimal:
+    """``part`` of ``whole`` in percent, two digits; 0 of nothing."""
+    if whole == 0:
         return Decimal("0.00")
-    return (max(peak - equity, Decimal(0)) / peak * 100).quantize(HUNDREDTH, ROUND_HALF_UP)
+    return _WIDE.quantize(_WIDE.multiply(_WIDE.divide(part, whole), Decimal(100)), HUNDREDTH)
 
 
 def _equity_before(name: str) -> Any:

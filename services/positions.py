@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import structlog
 from redis.asyncio import Redis
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from models.account import Account, AccountStatus
 from models.database import Database
 from services import accounts, equity
-from services.equity import HUNDREDTH, Peak
+from services.equity import Peak, percent
 from services.errors import TryLater
 from services.observations import Observations, Start
 from services.position_cache import Look, PositionCache
@@ -149,6 +149,7 @@ class Reader:
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 portfolio = await self._read(account, now)
+            answer = self._written(portfolio)
         except BaseException as error:
             await self._cache.let_go(account.id)
             if isinstance(error, TimeoutError):
@@ -158,7 +159,7 @@ class Reader:
             raise
         reading = self._under_way.get(account.id)
         if reading is not None and reading.task is asyncio.current_task():
-            await self._cache.keep(portfolio, self._written(portfolio), claim)
+            await self._cache.keep(portfolio, answer, claim)
         return portfolio
 
     async def _of_another(self, account_id: int, known: Kept | None) -> Portfolio | None:
@@ -236,8 +237,3 @@ def _change(snapshot: AccountSnapshot, before: Decimal | None) -> Decimal | None
 def _places(price: Decimal) -> int:
     exponent = price.normalize().as_tuple().exponent
     return max(-exponent, 0) if isinstance(exponent, int) else 0
-
-
-def percent(part: Decimal, whole: Decimal) -> Decimal:
-    """``part`` of ``whole`` in percent, two digits; 0 of nothing."""
-    return Decimal("0.00") if whole == 0 else (part / whole * 100).quantize(HUNDREDTH, ROUND_HALF_UP)

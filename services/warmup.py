@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select
@@ -16,6 +17,8 @@ from models.account import Account, AccountStatus
 from models.database import Database
 from services.errors import TryLater
 from services.positions import Reader
+
+log = structlog.get_logger(__name__)
 
 KEY = "positions:v2:looked"
 MOST = 5_000
@@ -88,6 +91,10 @@ class Warmer:
             try:
                 found = await self._reader.live(account, now, force=True)
             except TryLater:
+                found = None
+            except Exception:
+                # What one account's terminal tells must not keep the others' figures from being read.
+                log.exception("account_unreadable", account_id=account.id)
                 found = None
         if found is None or found.read_at < now:
             self._resting[account.id] = now + REST

@@ -115,6 +115,12 @@ async def test_a_terminal_in_trouble_is_left_alone(kept: Kept) -> None:
     kept.line.held.set()
 
 
+async def test_an_account_that_cannot_be_read_keeps_nobody_else_cold(kept: Kept) -> None:
+    kept.looks.note(kept.account.id, datetime.now(UTC))
+    kept.line.before["account"] = ArithmeticError()  # type: ignore[assignment]  # nothing a gateway should say
+    assert [await kept.step(seconds) for seconds in (0, 5, 31)] == [1, 1, 2], "and it is left alone for a while"
+
+
 async def test_who_looked_is_bounded(kept: Kept, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "MOST", 3)
     now = datetime.now(UTC)
