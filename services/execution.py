@@ -14,6 +14,7 @@ from models.order import Order, OrderStatus
 from services import accounts, orders, sizing, symbols, tiers
 from services.orders import Lease
 from services.sizing import SizingRules
+from services.stopwatch import Stopwatch
 from services.tiers import Catalogue
 from terminal.protocol import (
     AccountRef,
@@ -104,6 +105,10 @@ def _drifted(side: str, entry: Decimal | None, stop: Decimal | None, targets: Se
     return None
 
 
+def _refused(reason: str | None) -> Plan:
+    return Plan(None, reason, None, None, None)
+
+
 class Executor:
     """Executes leased orders through the gateway of their route."""
 
@@ -121,36 +126,51 @@ class Executor:
 
     async def execute(self, lease: Lease, now: datetime) -> None:
         """Bring one leased order as far as it can be brought now."""
+        watch = Stopwatch(now)
         try:
             if lease.order.status == OrderStatus.UNKNOWN:
-                await self._reconcile(lease, now)
+                await self._reconcile(lease, watch)
             else:
-                await self._send_new(lease, now)
+                await self._send_new(lease, watch)
         except GatewayError as error:
-            await self._not_now(lease, error, now)
+            await self._not_now(lease, error, watch.now())
 
-    async def _send_new(self, lease: Lease, now: datetime) -> None:
-        order, account, ref = lease.order, lease.account, accounts.ref(lease.account)
-        if order.expires_at <= now:
+    async def _send_new(self, lease: Lease, watch: Stopwatch) -> None:
+        order, began = lease.order, watch.now()
+        if order.expires_at <= began:
+            await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, began)
+            return
+        try:
+            async with asyncio.timeout((LEASE - SPARE).total_seconds()):
+                symbol, planned = await self._prepare(lease, began)
+        except TimeoutError as error:
+            raise GatewayError("terminal_hangs", "The terminal takes too long.", retryable=True) from error
+        now = watch.now()
+        if symbol is None or planned.volume is None:
+            await self._refuse(order, OrderStatus.REJECTED, planned.refusal or "refused", None, now)
+            return
+        if order.expires_at <= now:  # a terminal may have had to start first
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
             return
-        gateway = self._gateways[account.route]
-        refusal = await self._refusal(account, now)
-        symbol, planned = None, None
-        if refusal is None:
-            resolved = await symbols.resolve(self._database, gateway, account, order.symbol, now)
-            symbol, refusal = resolved.name, resolved.refusal
-        if symbol is not None:
-            snapshot = await gateway.account(ref)
-            planned = await self._plan(gateway, account, order, symbol, snapshot)
-            refusal = planned.refusal if snapshot.can_trade else "view_only"
-        if refusal is not None or symbol is None or planned is None or planned.volume is None:
-            await self._refuse(order, OrderStatus.REJECTED, refusal or "refused", None, now)
-            return
         async with self._database.writing() as session:
-            if not await orders.mark_sent(session, order.id, self._owner, planned.volume, now):
+            if not await orders.mark_sent(session, order.id, self._owner, planned.volume, now, LEASE):
                 return
-        await self._hand_over(gateway, lease, symbol, planned.volume, now)
+        await self._hand_over(self._gateways[lease.account.route], lease, symbol, planned.volume, watch)
+
+    async def _prepare(self, lease: Lease, now: datetime) -> tuple[str | None, Plan]:
+        """The broker's symbol and what would be sent, or the plan that says why not; changes nothing there."""
+        order, account = lease.order, lease.account
+        refusal = await self._refusal(account, now)
+        if refusal is not None:
+            return None, _refused(refusal)
+        gateway = self._gateways[account.route]
+        resolved = await symbols.resolve(self._database, gateway, account, order.symbol, now)
+        if resolved.name is None:
+            return None, _refused(resolved.refusal)
+        snapshot = await gateway.account(accounts.ref(account))
+        if not snapshot.can_trade:
+            return None, _refused("view_only")
+        return resolved.name, await self._plan(gateway, account, order, resolved.name, snapshot)
 
     async def _refusal(self, account: Account, now: datetime) -> str | None:
         """Why nothing may be traded on this account now, whatever was so when it was approved."""
@@ -171,21 +191,22 @@ class Executor:
                           order_type=order.order_type, entry=order.entry_price, stop=order.stop_loss,
                           targets=orders.by_distance(order), equity=snapshot.equity)
 
-    async def _hand_over(self, gateway: Gateway, lease: Lease, symbol: str, volume: Decimal, now: datetime) -> None:
+    async def _hand_over(self, gateway: Gateway, lease: Lease, symbol: str, volume: Decimal,
+                         watch: Stopwatch) -> None:
         """Let the terminal hear of it. It has until the lease is nearly over, or another might ask meanwhile."""
         order = lease.order
         try:
             async with asyncio.timeout((LEASE - SPARE).total_seconds()):
                 result = await gateway.send(accounts.ref(lease.account), orders.request(order, symbol, volume))
         except TimeoutError:
-            await self._lose_sight(order, "terminal_hangs", now)
+            await self._lose_sight(order, "terminal_hangs", watch.now())
         except GatewayError as error:
             if error.ambiguous:
-                await self._lose_sight(order, error.code, now)
+                await self._lose_sight(order, error.code, watch.now())
             else:
-                await self._take_back(lease, error, now)
+                await self._take_back(lease, error, watch.now())
         else:
-            await self._record(order, result, now)
+            await self._record(order, result, watch.now())
 
     async def _record(self, order: Order, result: TradeResult, now: datetime) -> None:
         """Write down a terminal's answer, unless it is that there is none yet."""
@@ -202,16 +223,20 @@ class Executor:
             await orders.record(session, order.id, result, now)
         log.info("order_sent", order_id=order.id, status=result.status, retcode=result.retcode)
 
-    async def _reconcile(self, lease: Lease, now: datetime) -> None:
+    async def _reconcile(self, lease: Lease, watch: Stopwatch) -> None:
         """Ask the terminal what became of the order; only one that can tell a repeat is asked again to trade."""
-        order, ref = lease.order, accounts.ref(lease.account)
+        order, ref, began = lease.order, accounts.ref(lease.account), watch.now()
+        if lease.account.status != AccountStatus.VERIFIED:
+            # Somebody else may have linked the same broker account since: its terminal is theirs.
+            raise GatewayError("account_broken", "The account's link does not work.")
         gateway = self._gateways[lease.account.route]
         sent_at = order.sent_at or order.updated_at
         found = await gateway.find(ref, orders.magic_of(order.id), sent_at - LOOK_BACK)
+        now = watch.now()
         if found is not None:
             await self._record(order, found, now)
         elif not gateway.resends_safely:
-            if now - sent_at < SHOWS_WITHIN:
+            if began - sent_at < SHOWS_WITHIN:
                 await self._lose_sight(order, "not_found_yet", now)
             else:
                 await self._refuse(order, OrderStatus.EXPIRED, "not_executed", None, now)
@@ -219,7 +244,7 @@ class Executor:
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
         elif order.volume is not None:
             resolved = await symbols.resolve(self._database, gateway, lease.account, order.symbol, now)
-            await self._hand_over(gateway, lease, resolved.name or order.symbol, order.volume, now)
+            await self._hand_over(gateway, lease, resolved.name or order.symbol, order.volume, watch)
 
     async def _take_back(self, lease: Lease, error: GatewayError, now: datetime) -> None:
         """The terminal has not taken the order: it may be sent again, or is refused for good."""

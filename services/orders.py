@@ -15,7 +15,7 @@ from sqlalchemy import Select, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from models.account import Account
+from models.account import Account, AccountStatus
 from models.order import DealCursor, Order, OrderStatus
 from models.signal import Terms
 from services import history, outbox, settling, terms
@@ -85,12 +85,19 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
     return [Lease(row.Order, row.Account) for row in rows]
 
 
-async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: Decimal, now: datetime) -> bool:
-    """Write the intent with its volume and magic before the terminal hears of it; False when the lease is lost."""
+async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: Decimal, now: datetime,
+                    span: timedelta) -> bool:
+    """Write the intent with its volume and magic before the terminal hears of it, and begin the lease anew.
+
+    False when the lease is lost, or the account's link: somebody else may have it by now.
+    """
+    is_linked = exists().where(Account.id == Order.account_id, Account.unlinked_at.is_(None),
+                               Account.status == AccountStatus.VERIFIED)
     sent = await session.scalar(
-        update(Order).where(Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_owner == owner)
+        update(Order).where(Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_owner == owner,
+                            is_linked)
         .values(status=OrderStatus.SENT, volume=volume, magic=magic_of(order_id), sent_at=now, updated_at=now,
-                attempts=Order.attempts + 1)
+                lease_until=now + span, attempts=Order.attempts + 1)
         .returning(Order.id))
     return sent is not None
 

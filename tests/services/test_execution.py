@@ -129,7 +129,7 @@ async def _die_after_lease(desk: Desk, line: TroubledLine, lease: Lease, now: da
 
 async def _die_after_intent(desk: Desk, line: TroubledLine, lease: Lease, now: datetime) -> None:
     async with desk.database.writing() as session:
-        assert await orders.mark_sent(session, lease.order.id, "dead", Decimal("0.20"), now)
+        assert await orders.mark_sent(session, lease.order.id, "dead", Decimal("0.20"), now, LEASE)
 
 
 async def _die_after_send(desk: Desk, line: TroubledLine, lease: Lease, now: datetime) -> None:
@@ -341,7 +341,7 @@ async def test_deals_that_come_before_the_record_win(desk: Desk, line: TroubledL
     (order_id,) = await approved(desk, now)
     (lease,) = await executor("w").take(now, 5)
     async with desk.database.writing() as session:
-        assert await orders.mark_sent(session, order_id, "w", Decimal("0.20"), now)
+        assert await orders.mark_sent(session, order_id, "w", Decimal("0.20"), now, LEASE)
     result = await line.send(accounts.ref(lease.account), orders.request(lease.order, "EURUSD", Decimal("0.20")))
     quotes.set_price("EURUSD", Decimal("1.06500"), Decimal("1.06508"))
     await line.evaluate({"EURUSD"}, now)

@@ -15,7 +15,7 @@ from models.message import OutboxItem, OutboxKind
 from models.order import Order
 from services import background, orders, reasons
 from services.desk import Desk
-from services.execution import BUSY, Executor
+from services.execution import BUSY, LEASE, Executor
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import GatewayError, OrderRequest, ResultStatus, TradeResult
 from tests.services.gateways import TroubledLine
@@ -246,3 +246,56 @@ async def test_terminals_that_hang_hold_up_their_own_orders_only(desk: Desk, lin
         desk.supervisor.stopping.set()
         await asyncio.wait_for(loop, 20)
     assert line.calls["send"] == 6
+
+
+async def test_an_order_whose_time_runs_out_while_its_terminal_starts_is_not_sent(desk: Desk, line: TroubledLine,
+                                                                                 live: Any, now: datetime) -> None:
+    (order_id,) = await approved(desk, now)
+    await change_accounts(desk)
+    async with desk.database.writing() as session:
+        await session.execute(update(Order).values(expires_at=now + timedelta(seconds=1)))
+    line.first["account"] = lambda: asyncio.sleep(1.1)
+    await run(live("w"), now)
+    ended = await order(desk, order_id)
+    assert (ended.status, ended.reason) == ("expired", "not_executed_in_time") and line.calls["send"] == 0
+
+
+async def test_an_order_is_under_lease_from_when_it_is_sent(desk: Desk, line: TroubledLine, live: Any,
+                                                          now: datetime) -> None:
+    """However long its terminal took to start: it is looked for as long after it was sent."""
+    (order_id,) = await approved(desk, now)
+    await change_accounts(desk)
+    line.first["account"] = lambda: asyncio.sleep(1.1)
+    seen: list[tuple[datetime | None, datetime | None]] = []
+
+    async def note(request: OrderRequest) -> None:
+        sent = await order(desk, order_id)
+        seen.append((sent.sent_at, sent.lease_until))
+
+    line.on_send = note
+    await run(live("w"), now)
+    sent_at = now + timedelta(seconds=1)
+    assert seen == [(sent_at, sent_at + LEASE)]
+
+
+async def test_a_link_that_breaks_while_its_order_is_prepared_sends_nothing(desk: Desk, line: TroubledLine, live: Any,
+                                                                          now: datetime) -> None:
+    """Somebody else may have linked the same broker account by then."""
+    (order_id,) = await approved(desk, now)
+    await change_accounts(desk)
+    line.first["account"] = lambda: change_accounts(desk, status="broken")
+    await run(live("w"), now)
+    assert (await order(desk, order_id)).status == "leased" and line.calls["send"] == 0
+    await run(live("w"), now + LEASE)
+    assert (await order(desk, order_id)).reason == "account_broken" and line.calls["send"] == 0
+
+
+async def test_a_broken_link_does_not_ask_the_terminal_of_whoever_has_the_account_now(
+        desk: Desk, line: TroubledLine, live: Any, now: datetime) -> None:
+    (order_id,) = await approved(desk, now)
+    await change_accounts(desk, status="broken")
+    async with desk.database.writing() as session:
+        await session.execute(update(Order).values(status="unknown", sent_at=now, magic=orders.magic_of(order_id)))
+    await run(live("w"), now)
+    lost = await order(desk, order_id)
+    assert (lost.status, lost.error) == ("unknown", "account_broken") and line.calls["find"] == 0
