@@ -1,6 +1,7 @@
-"""Many small questions of one turn of the event loop, asked of Redis as one.
+"""Many small questions, asked of Redis as one.
 
-A round trip costs the process much more than what is asked in it: under load dozens of requests ask in the same turn.
+A round trip costs the process much more than what is asked in it. What is asked while one is under way waits for it to
+end and goes together in the next: the busier the process, the fewer trips it makes for each question.
 """
 
 import asyncio
@@ -13,41 +14,45 @@ MOST_AT_ONCE = 256
 
 
 class Coalesced(Generic[Question, Answer]):
-    """``ask`` collects questions until the turn is over; ``answer`` gets them all and answers in their order."""
+    """Collects questions; ``answer`` gets those that wait, again and again, and answers in their order."""
 
     def __init__(self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._answer = answer
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._trips: asyncio.Task[None] | None = None
 
-    async def ask(self, question: Question) -> Answer:
-        """The answer to this question; what goes wrong with the whole turn goes wrong for each of it."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._send)
-        future: asyncio.Future[Answer] = loop.create_future()
+    def ask(self, question: Question) -> "asyncio.Future[Answer]":
+        """The answer to this question, to be awaited; what goes wrong goes wrong for everyone who waits."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        return await future
+        if self._trips is None:
+            self._trips = asyncio.create_task(self._travel())
+        return future
 
-    def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), MOST_AT_ONCE):
-            task = asyncio.create_task(self._resolve(waiting[start:start + MOST_AT_ONCE]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _resolve(self, waiting: list[tuple[Question, asyncio.Future[Answer]]]) -> None:
+    async def _travel(self) -> None:
+        """Make trips as long as somebody waits."""
         try:
-            answers = await self._answer([question for question, _ in waiting])
-            if len(answers) != len(waiting):
-                raise RuntimeError("as many answers as questions are needed")
-        except BaseException as error:
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(error if isinstance(error, Exception) else ConnectionError("given up"))
-            if not isinstance(error, Exception):
-                raise
-            return
-        for (_, future), answer in zip(waiting, answers, strict=True):
-            if not future.done():  # whoever asked may have gone away
-                future.set_result(answer)
+            while self._waiting:
+                asked, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                try:
+                    answers = await self._answer([question for question, _ in asked])
+                    if len(answers) != len(asked):
+                        raise RuntimeError("as many answers as questions are needed")
+                except Exception as error:
+                    asked, self._waiting = asked + self._waiting, []
+                    _fail(asked, error)
+                else:
+                    for (_, future), answer in zip(asked, answers, strict=True):
+                        if not future.done():  # whoever asked may have gone away
+                            future.set_result(answer)
+        finally:
+            self._trips = None
+            left, self._waiting = self._waiting, []
+            _fail(left, ConnectionError("given up"))
+
+
+def _fail(asked: "Sequence[tuple[Question, asyncio.Future[Answer]]]", error: Exception) -> None:
+    for _, future in asked:
+        if not future.done():
+            future.set_exception(error)
+            future.exception()  # whoever asked may not be waiting any more

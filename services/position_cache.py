@@ -4,6 +4,7 @@ A portfolio is kept twice, as it is read again and as it is sent, written togeth
 leaves it there as the last one known, which is only shown when the terminal cannot be asked.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,9 @@ HEADS_AT_ONCE = 500
 AWAY = (RedisError, OSError, TimeoutError)
 
 
+Glance = asyncio.Future[tuple[bytes | None, bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The answer that is kept, and the mark that changes with who owns what; None while Redis is away."""
@@ -87,12 +91,16 @@ class PositionCache:
         self._outdated: set[int] = set()
         self._away_until = 0.0
 
-    async def look(self, account_id: int) -> Look:
-        """The answer that is kept, if nothing is known to have changed the account since."""
-        if time.monotonic() < self._away_until:
+    def glance(self, account_id: int) -> Glance | None:
+        """Begin to look; None while Redis is away."""
+        return None if time.monotonic() < self._away_until else self._looks.ask(account_id)
+
+    async def look(self, account_id: int, glance: Glance | None) -> Look:
+        """The answer that is kept, if nothing is known to have changed the account since ``glance`` was begun."""
+        if glance is None:
             return Look(None, None)
         try:
-            raw, mark = await self._looks.ask(account_id)
+            raw, mark = await glance
         except AWAY as error:
             self._away(error)
             return Look(None, None)

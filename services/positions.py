@@ -21,7 +21,7 @@ from services import accounts, equity
 from services.equity import Peak, percent
 from services.errors import TryLater
 from services.observations import Observations, Start
-from services.position_cache import Look, PositionCache
+from services.position_cache import Glance, Look, PositionCache
 from services.snapshots import Age, Kept, Portfolio
 from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position
 
@@ -78,9 +78,13 @@ class Reader:
                 raise TryLater("The terminal does not answer.") from error
             return replace(last, stale=True)
 
-    async def look(self, account_id: int) -> Look:
+    def glance(self, account_id: int) -> Glance | None:
+        """Begin to look for the answer that is kept of an account."""
+        return self._cache.glance(account_id)
+
+    async def look(self, account_id: int, glance: Glance | None) -> Look:
         """The answer that is kept of an account, whatever its age."""
-        return await self._cache.look(account_id)
+        return await self._cache.look(account_id, glance)
 
     def is_fresh(self, answer: Kept, now: datetime) -> bool:
         """Whether a kept answer may still be sent."""

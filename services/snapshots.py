@@ -49,14 +49,14 @@ class Age:
 
     def is_older(self, span: timedelta, now: datetime) -> bool:
         """Whether what it tells is at least so old."""
-        return microseconds(now) - self.taken >= span // _MICROSECOND
+        return microseconds(now) - self.taken >= span.total_seconds() * 1_000_000
 
     def is_read_since(self, other: "Age | None") -> bool:
         return other is None or self.read > other.read
 
     def was_read_within(self, span: timedelta, now: datetime) -> bool:
         """Whether the terminal was asked less than so long ago."""
-        return microseconds(now) - self.read < span // _MICROSECOND
+        return microseconds(now) - self.read < span.total_seconds() * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def _decode(raw: bytes, account_id: int, read_at: datetime) -> Portfolio:
 
 def microseconds(at: datetime) -> int:
     """Since 1970."""
-    return (at - _EPOCH) // _MICROSECOND
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _fields(of: Any, names: Any) -> dict[str, Any]:

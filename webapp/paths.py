@@ -47,6 +47,8 @@ def limit_of(request: web.Request, default: int = 50) -> int:
 
 def switch_of(request: web.Request, name: str) -> bool:
     """A true/false query parameter, false when absent."""
+    if not request.query_string:
+        return False
     text = request.query.get(name, "false").lower()
     if text not in ("true", "false", "1", "0"):
         raise InvalidRequest(f"{name} is true or false.")

@@ -9,36 +9,40 @@ from services.errors import InvalidRequest, NoAccount
 from webapp import keys, presenters, problems
 from webapp.bodies import answer
 from webapp.paths import cursor_of, id_of, limit_of, switch_of
-from webapp.security import now, signed_in
+from webapp.security import bearer, now, signed_in
 
 # How far back a curve goes, and how far apart its points are at least.
 SPANS = {"day": (timedelta(days=1), timedelta(minutes=1)), "week": (timedelta(days=7), timedelta(minutes=15)),
          "month": (timedelta(days=30), timedelta(hours=1))}
 
 
-@signed_in("reads")
-async def of_primary(request: web.Request, user_id: int) -> web.Response:
+async def of_primary(request: web.Request) -> web.Response:
     """The primary account's positions; 404 when there is no account."""
     try:
-        return await _portfolio(request, user_id, None)
+        return await _portfolio(request, await bearer(request), None)
     except NoAccount as error:
         return problems.problem(error.code, error.detail, request[keys.request_id], status=404)
 
 
-@signed_in("reads")
-async def of_account(request: web.Request, user_id: int) -> web.Response:
+async def of_account(request: web.Request) -> web.Response:
     """The positions of one of this user's accounts."""
-    return await _portfolio(request, user_id, id_of(request))
+    return await _portfolio(request, await bearer(request), id_of(request))
 
 
 async def _portfolio(request: web.Request, user_id: int, account_id: int | None) -> web.Response:
-    """The answer as it is kept, else made anew."""
-    desk, moment, force = request.app[keys.desk], now(), switch_of(request, "force_refresh")
-    remembered, row = desk.owners.remembered(user_id), None
-    if remembered is not None and (candidate := remembered.accounts.get(account_id)) is not None:
-        # Who owns what is confirmed by what is read with the answer: one question to Redis, none to the database.
-        look = await desk.positions.look(candidate.id)
-        row = candidate if remembered.holds(look.mark) else None
+    """The answer as it is kept, else made anew.
+
+    Whether the request may pass, what is kept, and whether it is still the user's account are one look at Redis.
+    """
+    desk, moment = request.app[keys.desk], now()
+    known, row = desk.owners.remembered(user_id), None
+    candidate = known.accounts.get(account_id) if known is not None else None
+    glance = desk.positions.glance(candidate.id) if candidate is not None else None
+    await request.app[keys.limits].check("reads", str(user_id))
+    force = switch_of(request, "force_refresh")
+    if known is not None and candidate is not None:
+        look = await desk.positions.look(candidate.id, glance)
+        row = candidate if known.holds(look.mark) else None
         if row is not None and look.answer is not None and not force and desk.positions.is_fresh(look.answer, moment):
             desk.looks.note(row.id, moment)
             return web.Response(body=look.answer.body, content_type="application/json")
