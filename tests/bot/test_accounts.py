@@ -15,7 +15,7 @@ from bot.handlers import positions as positions_handler
 from bot.keyboards import Links
 from models.account import Account, AccountStatus, Route
 from models.device import Device
-from models.position import PositionAct
+from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
 from services import accounts, devices, outbox
 from terminal.paper.quotes import QuoteFeed
@@ -182,18 +182,22 @@ async def test_a_volume_that_has_changed_is_asked_about_again(chat: Chat) -> Non
         assert (await session.scalars(select(PositionAct))).all() == []
 
 
-async def test_a_broker_that_refuses_is_quoted(chat: Chat) -> None:
+async def test_what_stands_in_the_way_is_said_in_the_message(chat: Chat) -> None:
     user = await chat.person()
     account = await account_of(chat, user)
-    await hold(chat, account)
+    ticket, now = await hold(chat, account), datetime.now(UTC)
     shown = await said(chat, user, "/close", "Which position")
     await chat.console.tap(user, shown["message_id"], named(shown, "XAUUSD"))
     asked = await chat.shows(user, "Close this position?")
     async with chat.desk.database.writing() as session:
-        await session.execute(update(Account).values(status=AccountStatus.BROKEN, trouble="wrong_password"))
-    await chat.console.tap(user, shown["message_id"], buttons(asked)["Close 0.10 lots"])
-    told = await chat.shows(user, "was not closed.")
-    assert "The account's link does not work any more; link it again. Nothing was changed." in told["text"]
+        session.add(PositionAct(
+            user_id=account.user_id, account_id=account.id, ticket=ticket, symbol="XAUUSD", kind=ActKind.MODIFY,
+            door="app", status=ActStatus.UNKNOWN, position_volume=Decimal("0.10"), attempts=1,
+            next_try_at=now + timedelta(hours=1), created_at=now, updated_at=now))
+    assert await chat.console.tap(user, shown["message_id"], buttons(asked)["Close 0.10 lots"]) == "Closing…"
+    told = await chat.shows(user, "XAUUSD was not closed.")
+    assert "Something else is being done with this position." in told["text"]
+    assert list(buttons(told)) == ["‹ Positions"]
 
 
 async def test_buttons_of_another_are_nobodys(chat: Chat) -> None:
