@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -24,6 +25,12 @@ THIN, MINUS = "\u202f", "\u2212"
 ACCOUNTS, POSITIONS = "/app/fragments/accounts", "/app/fragments/positions"
 CLOSED = "/app/fragments/positions/closed"
 LATER = timedelta(seconds=20)
+
+
+@pytest.fixture
+def overlay(overlay: dict[str, Any]) -> dict[str, Any]:
+    """Figures are kept, so that what a test writes about an account is not read over meanwhile."""
+    return {**overlay, "positions": {"cache_seconds": 300, "force_refresh_seconds": 300}}
 
 
 @pytest.fixture
