@@ -20,6 +20,7 @@ from models.database import Database
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
 from services import accounts, outbox
+from services.stopwatch import Stopwatch
 from terminal.protocol import Gateway, GatewayError, Position, ResultStatus, TradeResult
 
 log = structlog.get_logger(__name__)
@@ -79,12 +80,17 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
 
 async def mark_sent(session: AsyncSession, act_id: int, owner: str, position_volume: Decimal, volume: Decimal | None,
                     now: datetime) -> bool:
-    """Write what is open, and what of it is to be closed, before the terminal hears; False when it is not ours."""
+    """Write what is open, and what of it is to be closed, before the terminal hears, and begin the lease anew.
+
+    False when it is not ours, or the account's link is not: somebody else may have it by now.
+    """
+    is_linked = exists().where(Account.id == PositionAct.account_id, Account.unlinked_at.is_(None),
+                               Account.status == AccountStatus.VERIFIED)
     sent = await session.scalar(
         update(PositionAct).where(PositionAct.id == act_id, PositionAct.status == ActStatus.QUEUED,
-                                  PositionAct.lease_owner == owner)
+                                  PositionAct.lease_owner == owner, is_linked)
         .values(status=ActStatus.SENT, position_volume=position_volume, volume=volume, sent_at=now, updated_at=now,
-                attempts=PositionAct.attempts + 1).returning(PositionAct.id))
+                lease_until=now + LEASE, attempts=PositionAct.attempts + 1).returning(PositionAct.id))
     return sent is not None
 
 
@@ -145,18 +151,18 @@ class Actor:
 
     async def go_on(self, leased: Leased, now: datetime) -> None:
         """Bring an act that nobody waits for as far as it can be brought now."""
-        act, account, nobody = leased.act, leased.account, Caller(waits=False)
+        act, account, nobody, watch = leased.act, leased.account, Caller(waits=False), Stopwatch(now)
         try:
             position = await self.position(account, act.ticket)
         except GatewayError as error:
-            await self._not_now(act, account, error, now, nobody)
+            await self._not_now(act, account, error, watch.now(), nobody)
             return
         if act.status == ActStatus.UNKNOWN:
             await self._look(act, position, now)
-        elif now - act.created_at >= GIVE_UP:
-            await self._end(act, ActStatus.REFUSED, now, nobody, reason="not_executed_in_time")
+        elif watch.now() - act.created_at >= GIVE_UP:
+            await self._end(act, ActStatus.REFUSED, watch.now(), nobody, reason="not_executed_in_time")
         else:
-            await self.send(act, account, position, now, nobody)
+            await self.send(act, account, position, watch, nobody)
 
     async def position(self, account: Account, ticket: int) -> Position | None:
         """The position as its terminal has it now."""
@@ -166,9 +172,10 @@ class Actor:
         held = await self._gateways[account.route].positions(accounts.ref(account))
         return next((position for position in held if position.ticket == ticket), None)
 
-    async def send(self, act: PositionAct, account: Account, position: Position | None, now: datetime,
+    async def send(self, act: PositionAct, account: Account, position: Position | None, watch: Stopwatch,
                    caller: Caller) -> None:
         """Write that the terminal is about to hear of it, let it hear, and record what it says."""
+        now = watch.now()
         is_whole = act.kind == ActKind.CLOSE and act.volume == act.position_volume
         if position is None:
             # Closing what is closed already is done; a part of it, or a level, has nothing to act on.
@@ -188,11 +195,11 @@ class Actor:
             async with asyncio.timeout((LEASE - SPARE).total_seconds()):
                 result = await self._ask(act, account, volume)
         except TimeoutError:
-            await self._give_back(act, ActStatus.UNKNOWN, now + RETRY, "terminal_hangs", now)
+            await self._give_back(act, ActStatus.UNKNOWN, watch.now() + RETRY, "terminal_hangs", watch.now())
         except GatewayError as error:
-            await self._not_done(act, account, error, now, caller)
+            await self._not_done(act, account, error, watch.now(), caller)
         else:
-            await self._record(act, result, volume, now, caller)
+            await self._record(act, result, volume, watch.now(), caller)
 
     async def _ask(self, act: PositionAct, account: Account, volume: Decimal | None) -> TradeResult:
         gateway, ref = self._gateways[account.route], accounts.ref(account)

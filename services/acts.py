@@ -20,6 +20,7 @@ from services import accounts, audit, reasons, sizing
 from services.acting import LEASE, OPEN, Actor, Caller
 from services.desk import Desk
 from services.errors import OrderRefused, PositionBusy, PositionClosed, TryLater
+from services.stopwatch import Stopwatch
 from services.upsert import insert
 from terminal.protocol import GatewayError, Position, SymbolSpec
 
@@ -66,6 +67,7 @@ async def modify(desk: Desk, user_id: int, account_id: int, ticket: int, changes
 
 async def _act(desk: Desk, user_id: int, account_id: int, ticket: int, wanted: Wanted, door: str,
                now: datetime) -> PositionAct:
+    watch = Stopwatch(now)
     async with desk.database.reading() as session:
         account = await accounts.owned(session, user_id, account_id)
         last = await _last(session, account_id, ticket)
@@ -83,6 +85,7 @@ async def _act(desk: Desk, user_id: int, account_id: int, ticket: int, wanted: W
         if newest is None or (last is not None and newest.id == last.id):
             raise
         return await _join(desk, newest, wanted)  # a tap of the same moment has closed it
+    now = watch.now()
     intent = _intent(account, position, spec, wanted, door, now)
     async with desk.database.writing() as session:
         act, is_ours = await _write(session, intent, desk.replica, last.id if last else 0, now)
@@ -91,7 +94,7 @@ async def _act(desk: Desk, user_id: int, account_id: int, ticket: int, wanted: W
                          account_id=account_id, ticket=ticket)
     if not is_ours:
         return await _join(desk, act, wanted)
-    return await _carry_out(desk, actor, act, account, position, now)
+    return await _carry_out(desk, actor, act, account, position, watch)
 
 
 async def _last(session: AsyncSession, account_id: int, ticket: int) -> PositionAct | None:
@@ -182,13 +185,13 @@ async def _write(session: AsyncSession, intent: dict[str, Any], owner: str, afte
 
 
 async def _carry_out(desk: Desk, actor: Actor, act: PositionAct, account: Account, position: Position,
-                     now: datetime) -> PositionAct:
+                     watch: Stopwatch) -> PositionAct:
     """Let it be done, and wait a while; whatever becomes of the door, the act goes on."""
     caller, done = Caller(), asyncio.Event()
 
     async def work() -> None:
         try:
-            await actor.send(act, account, position, now, caller)
+            await actor.send(act, account, position, watch, caller)
         finally:
             done.set()
             await desk.positions.forget(account.id)

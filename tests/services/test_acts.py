@@ -342,6 +342,31 @@ async def test_a_door_does_not_wait_for_a_terminal_that_hangs(trader: Trader,
     assert trader.line.calls["close"] == 1 and await trader.volume() == D("0.06")
 
 
+async def test_an_act_is_as_old_as_it_is_when_its_terminal_has_started(trader: Trader) -> None:
+    """Its lease, and the time in which it may still show, begin when the terminal hears of it."""
+    trader.line.first["positions"] = lambda: asyncio.sleep(1.1)
+    seen: list[PositionAct] = []
+
+    async def note() -> None:
+        seen.append(await trader.act())
+        await asyncio.sleep(1)
+
+    trader.line.first["close"] = note
+    act, moment = await trader.close("0.04"), trader.now + timedelta(seconds=1)
+    assert [(s.created_at, s.sent_at, s.lease_until) for s in seen] == [(moment, moment, moment + LEASE)]
+    assert act.status == "done" and act.updated_at == moment + timedelta(seconds=1), "a tap from then on is another one"
+
+
+async def test_an_act_on_a_link_that_breaks_meanwhile_is_not_sent(trader: Trader) -> None:
+    async def breaks() -> None:
+        async with trader.desk.database.writing() as session:
+            await session.execute(update(Account).values(status="broken"))
+
+    trader.line.then["positions"] = breaks
+    act = await trader.close()
+    assert (act.status, act.sent_at) == ("queued", None) and trader.line.calls["close"] == 0
+
+
 # -- where a process can die -------------------------------------------------------------------------------------------
 
 
