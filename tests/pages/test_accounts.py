@@ -30,7 +30,7 @@ LATER = timedelta(seconds=20)
 @pytest.fixture
 def overlay(overlay: dict[str, Any]) -> dict[str, Any]:
     """Figures are kept, so that what a test writes about an account is not read over meanwhile."""
-    return {**overlay, "positions": {"cache_seconds": 300, "force_refresh_seconds": 300}}
+    return {**overlay, "positions": {"cache_seconds": 300, "force_refresh_seconds": 60}}
 
 
 @pytest.fixture
