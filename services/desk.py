@@ -13,6 +13,7 @@ from services import approvals, execution
 from services.auth import Tokens
 from services.owners import Owners
 from services.positions import Reader
+from services.sign_ins import SignIns
 from services.tiers import Catalogue
 from services.vault import Vault
 from services.warmup import Looks
@@ -66,3 +67,4 @@ class Desk:
     metrics: Metrics
     supervisor: Supervisor
     replica: str
+    sign_ins: SignIns = field(default_factory=SignIns)

@@ -54,6 +54,14 @@ async def link(desk: Desk, user_id: int, request: LinkRequest, now: datetime) ->
 
     AccountNotVerified with its reason, AlreadyLinked, LimitReached; NotFound for a device that is not theirs.
     """
+    if request.route != Route.TERMINAL:
+        return await _link(desk, user_id, request, now)
+    # There are few terminals to try accounts in: nobody has more than one of them.
+    async with desk.sign_ins.turn(user_id):
+        return await _link(desk, user_id, request, now)
+
+
+async def _link(desk: Desk, user_id: int, request: LinkRequest, now: datetime) -> Account:
     if request.route == Route.PAPER:
         proof = await _opened(desk, user_id, now)
     elif request.route == Route.DEVICE:
@@ -116,6 +124,8 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
     gateway = desk.gateways.get(Route.TERMINAL)
     if not isinstance(gateway, PasswordGateway):
         raise _unverified("terminal_missing")
+    if not desk.sign_ins.may_try(user_id, ref, now):
+        raise _unverified("too_many_wrong_passwords")
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             snapshot = await gateway.verify(ref, request.password.get_secret_value())
@@ -123,6 +133,8 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
         raise _unverified("terminal_hangs") from error
     except GatewayError as error:
         log.info("account_not_verified", user_id=user_id, code=error.code)
+        if error.code == "wrong_password":
+            desk.sign_ins.was_wrong(user_id, ref, now)
         raise _unverified(error.code) from None  # the terminal's own words may repeat what it was given
     _same_account(request, snapshot)
     return Proof(Route.TERMINAL, snapshot, request.password)

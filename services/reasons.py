@@ -23,6 +23,7 @@ WORDS = {
     "unlinked_unseen": "the account was unlinked before the broker said what became of it; look in your terminal",
     "not_linked": "the account is not linked",
     "wrong_password": "the broker does not accept the password",
+    "too_many_wrong_passwords": "too many wrong passwords were tried for it; brokers lock accounts, so wait an hour",
     "otp_required": "the account wants a one-time code at every sign-in, which the desk cannot give",
     "broker_unknown": "the terminal does not know this server; write its name as your terminal shows it",
     "terminal_missing": "this desk has no terminal to sign in with",

@@ -19,9 +19,9 @@ async def link(request: web.Request) -> web.Response:
     limits = request.app[keys.limits]
     await limits.check("links", str(user_id), away=Away.COUNT_HERE)
     body = await parsed(request, LinkAccount)
-    if body.login is not None and body.server is not None:
+    if body.route == "terminal" and body.login is not None and body.server is not None:
         # Brokers lock an account after some wrong passwords, whoever sent them.
-        await limits.check("links", f"{body.server.lower()}:{body.login}", away=Away.COUNT_HERE)
+        await limits.check("links", f"{body.server.casefold()}:{body.login}", away=Away.COUNT_HERE)
     wanted = LinkRequest(body.route, body.login, body.server, body.password, body.device_id)
     row = await linking.link(request.app[keys.desk], user_id, wanted, now())
     return answer(await shown(request, row, now()), status=201)

@@ -74,6 +74,7 @@ export function accountSentence(code) {
 // Why an account could not be verified, and what helps.
 const UNVERIFIED = {
   wrong_password: "The broker refused login or password. Check both; capitals count.",
+  too_many_wrong_passwords: "Too many wrong passwords were tried for this account. Wait an hour, or the broker may lock it.",
   otp_required: "This account asks for a one-time password, which the desk cannot give. Use the Expert Advisor instead.",
   broker_unknown: "No server of this name was found. Copy it from MetaTrader's sign-in window.",
   terminal_missing: "This desk has no MT5 terminal, so it cannot sign in. Use the Expert Advisor instead.",
