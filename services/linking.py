@@ -47,6 +47,8 @@ class Proof:
     snapshot: AccountSnapshot
     password: SecretStr | None = None
     device_id: str | None = None
+    is_kept: bool = False
+    """Whether the terminal that was signed in serves the account from now on."""
 
 
 async def link(desk: Desk, user_id: int, request: LinkRequest, now: datetime) -> Account:
@@ -73,9 +75,12 @@ async def _link(desk: Desk, user_id: int, request: LinkRequest, now: datetime) -
             account = await _place(session, desk, user_id, proof, now)
     except Exception:
         # The terminal has been signed in with this password; whoever the account belongs to uses their own.
-        if proof.route == Route.TERMINAL:
+        if proof.is_kept:
             await _close_terminal(desk, accounts.ref_of(proof.snapshot))
         raise
+    if proof.route == Route.TERMINAL and not proof.is_kept:
+        # Who had it has let it go meanwhile: what served them was signed in with another password.
+        await _close_terminal(desk, accounts.ref_of(proof.snapshot))
     await desk.positions.forget(account.id)
     log.info("account_linked", account_id=account.id, route=account.route)
     return account
@@ -121,6 +126,7 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
     async with desk.database.reading() as session:
         # Only what the user may know: whether somebody else has linked it is told to who has its password.
         await _may_link(session, desk, user_id, await _own(session, user_id, ref), Route.TERMINAL, now)
+        is_kept = not await _serves_another(session, user_id, ref)
     gateway = desk.gateways.get(Route.TERMINAL)
     if not isinstance(gateway, PasswordGateway):
         raise _unverified("terminal_missing")
@@ -128,7 +134,7 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
         raise _unverified("too_many_wrong_passwords")
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            snapshot = await gateway.verify(ref, request.password.get_secret_value())
+            snapshot = await gateway.verify(ref, request.password.get_secret_value(), keep=is_kept)
     except TimeoutError as error:
         raise _unverified("terminal_hangs") from error
     except GatewayError as error:
@@ -137,7 +143,14 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
             desk.sign_ins.was_wrong(user_id, ref, now)
         raise _unverified(error.code) from None  # the terminal's own words may repeat what it was given
     _same_account(request, snapshot)
-    return Proof(Route.TERMINAL, snapshot, request.password)
+    return Proof(Route.TERMINAL, snapshot, request.password, is_kept=is_kept)
+
+
+async def _serves_another(session: AsyncSession, user_id: int, ref: AccountRef) -> bool:
+    """Whether somebody else's link is served by the account's terminal: whoever knows a password leaves it alone."""
+    return bool(await session.scalar(select(exists().where(
+        func.lower(Account.server) == ref.server.lower(), Account.login == ref.login, Account.user_id != user_id,
+        Account.route == Route.TERMINAL, Account.status == AccountStatus.VERIFIED, Account.unlinked_at.is_(None)))))
 
 
 def _same_account(request: LinkRequest, snapshot: AccountSnapshot) -> None:
@@ -187,6 +200,8 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
     await _may_link(session, desk, user_id, own, proof.route, now)
     is_new = own is None or own.unlinked_at is not None
     becomes_primary = is_new and await _takes_over(session, user_id, proof.route)
+    if proof.route == Route.TERMINAL and told.can_trade:
+        await _disprove(session, user_id, accounts.ref_of(told), now)
     if own is None:
         own = Account(user_id=user_id, login=told.login, server=told.server, label=_label(proof), sizing={},
                       is_primary=False, created_at=now)
@@ -210,6 +225,15 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
                  is_primary=own.is_primary, can_trade=own.can_trade)
     await session.flush()
     return own
+
+
+async def _disprove(session: AsyncSession, user_id: int, ref: AccountRef, now: datetime) -> None:
+    """A device says whatever its owner wants: its word does not stand against the password that trades."""
+    claims = await session.scalars(select(Account.id).where(
+        Account.login == ref.login, Account.server == ref.server, Account.route == Route.DEVICE,
+        Account.user_id != user_id, Account.status == AccountStatus.VERIFIED, Account.unlinked_at.is_(None)))
+    for account_id in claims.all():
+        await accounts.mark_broken(session, account_id, "claimed_by_password", now)
 
 
 def _label(proof: Proof) -> str:

@@ -332,8 +332,10 @@ class DealFeed(Protocol):
 class PasswordGateway(Protocol):
     """A gateway that signs in to accounts with their passwords."""
 
-    async def verify(self, ref: AccountRef, password: str) -> AccountSnapshot:
+    async def verify(self, ref: AccountRef, password: str, *, keep: bool = True) -> AccountSnapshot:
         """Sign in and read the account back; the login and server in the answer are the terminal's own words.
+
+        Where ``keep`` is not set, a terminal that serves the account already goes on undisturbed.
 
         GatewayError codes: ``wrong_password``, ``otp_required``, ``broker_unknown``, ``terminal_missing``,
         ``terminal_hangs``, ``terminal_busy``, ``terminal_lost``.

@@ -148,9 +148,9 @@ class TerminalGateway:
         """The account's deals from then on, oldest first."""
         return await self._pool.call(ref, "deals", {"since": wire.plain(since)}, _many(Deal))
 
-    async def verify(self, ref: AccountRef, password: str) -> AccountSnapshot:
-        """Sign in and read the account back."""
-        snapshot = await self._pool.verify(ref, password)
+    async def verify(self, ref: AccountRef, password: str, *, keep: bool = True) -> AccountSnapshot:
+        """Sign in and read the account back; ``keep`` the terminal for the account's next calls."""
+        snapshot = await self._pool.verify(ref, password, keep=keep)
         self._clear(ref)
         return snapshot
 

@@ -34,16 +34,17 @@ class Pool:
         """Ask the account's terminal."""
         return await self._of(ref).call(op, args, read)
 
-    async def verify(self, ref: AccountRef, password: str) -> AccountSnapshot:
-        """Sign in with this password in a terminal of its own; the account's is untouched unless that succeeds.
+    async def verify(self, ref: AccountRef, password: str, *, keep: bool = True) -> AccountSnapshot:
+        """Sign in with this password in a terminal of its own, which becomes the account's if it is to be kept.
 
-        Whoever tries a stranger's account with a wrong password therefore disturbs nobody.
+        Whoever tries a stranger's account, with whatever password, therefore disturbs nobody.
         """
         if len(self._verifying) >= self._rules.verifications:
             raise GatewayError("terminal_busy", "Too many accounts are being signed in to.", retryable=True)
         terminal = await self._tried(asyncio.create_task(self._start(ref, password, fresh=True)))
-        if terminal.is_of(ref) and not terminal.is_over and not self._is_closed:
-            self._of(ref).adopt(terminal)
+        if keep and terminal.is_of(ref) and not terminal.is_over and not self._is_closed:
+            # By the names it is linked under, not as somebody has spelled them: its password is looked for by these.
+            self._of(AccountRef(terminal.snapshot.login, terminal.snapshot.server)).adopt(terminal)
         else:
             await terminal.close(GOODBYE_SECONDS)
         return terminal.snapshot

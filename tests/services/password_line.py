@@ -34,6 +34,7 @@ class PasswordLine(TroubledLine):
         super().__init__(database, quotes)
         self.clients: dict[str, Client] = {}
         self.forgotten: list[AccountRef] = []
+        self.is_kept = True
         self._view_only: set[str] = set()
 
     async def enlist(self, login: str, now: datetime, *, password: str = "master-1", investor: str = "investor-1",
@@ -43,8 +44,9 @@ class PasswordLine(TroubledLine):
         self.clients[login] = Client(password, investor, trouble, seen_as)
         return login
 
-    async def verify(self, ref: AccountRef, password: str) -> AccountSnapshot:
+    async def verify(self, ref: AccountRef, password: str, *, keep: bool = True) -> AccountSnapshot:
         self.calls["verify"] += 1
+        self.is_kept = keep
         if ref.server.casefold() != SERVER.casefold():
             raise GatewayError("broker_unknown", f"No such server ({password}).", permanent=True)
         client = self.clients.get(ref.login)
@@ -52,11 +54,12 @@ class PasswordLine(TroubledLine):
             raise GatewayError(client.trouble, f"It did not work ({password}).", permanent=True)
         if client is None or password not in (client.password, client.investor):
             raise GatewayError("wrong_password", f"Not {password}.", permanent=True)
-        self._view_only.discard(ref.login)
-        if password == client.investor:
-            self._view_only.add(ref.login)
+        if keep:
+            self._view_only.discard(ref.login)
+            if password == client.investor:
+                self._view_only.add(ref.login)
         snapshot = await self.account(ref)
-        return replace(snapshot, login=client.seen_as or snapshot.login)
+        return replace(snapshot, login=client.seen_as or snapshot.login, can_trade=password == client.password)
 
     async def forget(self, ref: AccountRef) -> None:
         self.forgotten.append(ref)

@@ -212,7 +212,21 @@ async def test_another_users_account_is_not_there(desk: Desk, line: PasswordLine
         await linking.unlink(desk, other, row.id, now)
     with pytest.raises(AlreadyLinked):
         await link(desk, other, "8001", now)
-    assert AccountRef("8001", SERVER) in line.forgotten, "a terminal signed in by somebody else is not kept"
+    assert not line.is_kept and line.forgotten == [], "what serves the owner goes on as it is"
+
+
+async def test_a_terminal_that_served_another_starts_anew_for_who_has_the_account_now(
+        desk: Desk, line: PasswordLine, now: datetime) -> None:
+    owner, other = [await stage.join(desk, now) for _ in range(2)]
+    row = await link(desk, owner, await line.enlist("8001", now), now)
+
+    async def break_it() -> None:
+        async with desk.database.writing() as session:
+            await accounts.mark_broken(session, row.id, "wrong_password", now)
+
+    line.then["account"] = break_it
+    assert (await link(desk, other, "8001", now, server=SERVER.upper())).user_id == other
+    assert not line.is_kept and line.forgotten == [AccountRef("8001", SERVER)]
 
 
 async def test_a_password_opens_in_its_own_place_only(desk: Desk, line: PasswordLine, now: datetime) -> None:

@@ -44,7 +44,7 @@ class DeskSide:
         (self.template / PROGRAM).write_bytes(b"MZ")
         self.clock, self.rules = Clock(), RULES
         self.passwords: dict[AccountRef, str] = {}
-        self.asked_for_passwords = 0
+        self.asked_about: list[AccountRef] = []
         self._gateways: list[TerminalGateway] = []
 
     def tell(self, login: str, **acts: Any) -> None:
@@ -72,12 +72,16 @@ class DeskSide:
         self._gateways.append(made)
         return made
 
+    @property
+    def asked_for_passwords(self) -> int:
+        return len(self.asked_about)
+
     async def close(self) -> None:
         for gateway in self._gateways:
             await gateway.close_all()
 
     async def _password_of(self, ref: AccountRef) -> str:
-        self.asked_for_passwords += 1
+        self.asked_about.append(ref)
         return self.passwords.get(ref, PASSWORD)
 
 

@@ -103,8 +103,8 @@ def main() -> None:
         number, op, args = message["id"], message["op"], message["args"]
         if op == "open":
             login = args["login"]
-            account = snapshot(login, args["server"])
             note(login, f"path {args['path']}")
+            account = snapshot(login, act_of(login, "named") or args["server"])
         act = act_of(login, op)
         note(login, op)
         misbehave(act, number)

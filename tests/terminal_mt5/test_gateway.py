@@ -71,6 +71,26 @@ async def test_verifying_anew_replaces_the_running_terminal(side: DeskSide) -> N
     assert (await gateway.account(REF)).login == "11"
 
 
+async def test_verifying_may_leave_the_running_terminal_as_it_is(side: DeskSide) -> None:
+    gateway = side.gateway()
+    await gateway.account(REF)
+    running = workers_of(side)
+    assert (await gateway.verify(REF, "an investor's", keep=False)).login == "11"
+    assert workers_of(side) == running and [path.name for path in side.base.iterdir()] == [name_of(REF)]
+
+
+async def test_a_verified_terminal_goes_by_the_names_its_account_is_linked_under(side: DeskSide) -> None:
+    gateway = side.gateway()
+    side.tell("11", named=REF.server)
+    await gateway.verify(AccountRef("11", "BROKER-live"), "right")
+    (worker,) = workers_of(side)
+    os.kill(worker, signal.SIGKILL)
+    await eventually(lambda: not workers_of(side))
+    side.clock.now += 100
+    await gateway.account(REF)
+    assert side.asked_about == [REF]
+
+
 async def test_an_answer_for_another_account_is_told_and_not_kept(side: DeskSide) -> None:
     gateway = side.gateway()
     side.tell("11", open="stranger")

@@ -236,6 +236,24 @@ class TestByDevice:
         _, found, _ = await door.call("GET", f"{ACCOUNTS}/{made['id']}/positions", token=ada)
         assert found["equity"] == "2509.50"
 
+    async def test_a_password_that_trades_counts_for_more_than_a_report(self, door: Door, line: PasswordLine) -> None:
+        _, eve = await door.person(7002, "Eve")
+        evil = await register(door, eve)
+        await line.enlist("8001", datetime.now(UTC))
+        await push(door, evil, login="8001", server=SERVER)
+        claimed = await link(door, eve, route="device", device_id=evil[0])
+        _, viewer = await door.person(7003, "Vic")
+        await by_password(door, viewer, "8001", 409, "investor-1")
+        _, owner = await door.person()
+        made = await by_password(door, owner, "8001")
+        assert made["status"] == "verified"
+        row = next(row for row in await listed(door, eve) if row["id"] == claimed["id"])
+        assert (row["status"], row["trouble"]) == ("broken", "claimed_by_password")
+        await push(door, evil, login="8001", server=SERVER, equity="1.00")
+        assert (await link(door, eve, 409, route="device", device_id=evil[0]))["code"] == "already_linked"
+        _, found, _ = await door.call("GET", f"{ACCOUNTS}/{made['id']}/positions?force_refresh=true", token=owner)
+        assert found["equity"] == "5000.00"
+
     async def test_a_device_that_now_stands_at_another_account_feeds_neither(self, door: Door) -> None:
         user_id, token = await door.person()
         await grant(door, user_id, "vip")
