@@ -3,7 +3,7 @@
 import { authorized, SessionEnded } from "./session.js";
 import * as telegram from "./telegram.js";
 
-const HEIGHT = 96;
+const HEIGHT = 64;
 // Points are kept by the minute at best; asking more often shows nothing new.
 const FRESH_MS = 60000;
 const SPANS = { day: "a day", week: "a week", month: "a month" };
