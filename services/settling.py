@@ -43,12 +43,24 @@ async def apply_feed(session: AsyncSession, route: str, deals: Sequence[Deal], n
 async def apply(session: AsyncSession, account: Account, deals: Sequence[Deal], now: datetime) -> None:
     """Let deals that history has just recorded, and ends of orders that were never filled, take effect on orders."""
     effects = _Effects(session, account, now)
+    ours = await _shared(session, account.id, deals)
     for deal in deals:
         if deal.volume == 0:
             await _end_unfilled(session, account, deal, now)
-        else:
+        elif shares.magic_of_order(deal.magic) or _position_of(deal) in ours:
             await effects.of(deal)
     await effects.write()
+
+
+async def _shared(session: AsyncSession, account_id: int, deals: Sequence[Deal]) -> set[int]:
+    """Of the deals' positions, those that an order of ours has a part in: most of an account's may be its owner's."""
+    return set(await session.scalars(select(DealRecord.position_id).distinct().where(
+        DealRecord.account_id == account_id, DealRecord.position_id.in_({_position_of(deal) for deal in deals}),
+        DealRecord.magic.between(shares.FIRST, shares.LAST))))
+
+
+def _position_of(deal: Deal) -> int:
+    return deal.position_id or deal.ticket
 
 
 async def _end_unfilled(session: AsyncSession, account: Account, deal: Deal, now: datetime) -> None:
@@ -76,7 +88,7 @@ class _Effects:
 
     async def of(self, deal: Deal) -> None:
         """Note every order that has a part in the deal's position, and tell of it."""
-        position_id = deal.position_id or deal.ticket
+        position_id = _position_of(deal)
         if position_id not in self._positions:
             self._positions[position_id] = await _deals(self._session, self._account.id, [position_id])
         until = [row for row in self._positions[position_id] if row.deal_id <= deal.id]

@@ -15,6 +15,7 @@ ZERO = Decimal(0)
 # A magic is our tag, then in four bits which leg of the order it is, then the order; the last leg marks a close.
 TAG_SHIFT, LEG_SHIFT, LEGS = 48, 44, 16
 LEG_BITS = CLOSING = (LEGS - 1) << LEG_SHIFT
+FIRST, LAST = 1 << TAG_SHIFT, (2 << TAG_SHIFT) - 1
 
 
 @dataclass(slots=True)

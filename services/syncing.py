@@ -7,7 +7,7 @@ delays nobody; one that fails is asked less and less often.
 import asyncio
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 # Deals may be recorded late or out of order at the trade server; what is on record already is left out.
 OVERLAP, FIRST_DEPTH = timedelta(hours=1), timedelta(days=30)
+# So many deals are written at once: an account with a long history does not keep the others from the writer.
+DEALS_AT_ONCE = 200
 LONGEST_PAUSE, GIVEN_UP_LATELY = timedelta(minutes=5), timedelta(days=1)
 ACTIVE = (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.PLACED, OrderStatus.FILLED)
 ENDED = {"cancelled": DealReason.CANCELLED, "not_reached_in_time": DealReason.EXPIRED}
@@ -104,11 +106,19 @@ class Syncer:
         except GatewayError as error:
             await self._failed(account, error, now)
             return False
-        async with self._database.writing() as session:
-            changed = await take_in(session, account, seen, now)
+        changed = await self._take_in(account, seen, now)
         self._failures.pop(account_id, None)
         self._not_before.pop(account_id, None)
         return changed
+
+    async def _take_in(self, account: Account, seen: Look, now: datetime) -> bool:
+        """Bit by bit. What was written when the process dies is left out the next time, the cursor moves at the end."""
+        changed, last = False, max(len(seen.deals) - 1, 0) // DEALS_AT_ONCE * DEALS_AT_ONCE
+        for start in range(0, last, DEALS_AT_ONCE):
+            async with self._database.writing() as session:
+                changed |= await _take_deals(session, account, seen.deals[start:start + DEALS_AT_ONCE], now)
+        async with self._database.writing() as session:
+            return await take_in(session, account, replace(seen, deals=seen.deals[last:]), now) or changed
 
     def _accounts(self) -> Select[int, bool, datetime, datetime | None]:
         has_orders = exists().where(Order.account_id == Account.id, Order.status.in_(ACTIVE))
@@ -175,6 +185,12 @@ async def look(gateway: Gateway, account: Account, resting: Sequence[Order], now
             if found is not None and found.status == ResultStatus.REJECTED:
                 ended.append(_ended(ref, order, found, now))
     return Look(deals, ended, appeared)
+
+
+async def _take_deals(session: AsyncSession, account: Account, deals: Sequence[Deal], now: datetime) -> bool:
+    fresh = await history.record(session, account, deals, now)
+    await settling.apply(session, account, fresh, now)
+    return bool(fresh)
 
 
 async def take_in(session: AsyncSession, account: Account, seen: Look, now: datetime) -> bool:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.engine import Engine
 
 from models.account import Account
 from models.message import OutboxItem, OutboxKind
@@ -191,6 +192,30 @@ async def test_orders_that_share_a_position_are_closed_in_turn(desk: Desk, broke
     assert [(o.status, o.reason, o.profit) for o in found] == [
         ("closed", "netted", D("30.00")), ("filled", None, D("15.00")), ("closed", "netted", None)]
     assert (found[2].volume, found[2].fill_price) == (D("0.15"), D("1.07500"))
+
+
+async def test_what_an_owner_trades_alone_is_not_reckoned_deal_by_deal(desk: Desk, broker: Broker) -> None:
+    """Or an account with thousands of deals of its own would hold up everyone."""
+    mine = (await order(desk)).magic or 0
+    deals = [broker.deal(5, IN if number % 2 else OUT, "0.10", "1.07", position=(number + 1) // 2, reason=BY_HAND)
+             for number in range(1, 301)]
+    statements: list[str] = []
+
+    def count(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        statements.append(statement)
+
+    async with desk.database.writing() as session:
+        fresh = await history.record(session, broker.account, deals, broker.now)
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            await settling.apply(session, broker.account, fresh, broker.now)
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+    assert len(fresh) == 300 and len(statements) == 1
+    await broker.tell(broker.deal(mine, IN, "0.30", "1.07"))
+    await broker.tell(broker.deal(5, OUT, "0.30", "1.08", reason=BY_HAND, profit="30"))
+    closed = await order(desk)
+    assert (closed.status, closed.profit) == ("closed", D("30.00")), "and one that they share is"
 
 
 def record(number: int, magic: int, entry: DealEntry, volume: str, profit: str = "0",

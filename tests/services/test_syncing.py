@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -11,13 +12,13 @@ from sqlalchemy import insert, select, update
 from models.account import Account, AccountStatus
 from models.order import Order, OrderStatus
 from models.position import DealRecord, PositionRecord
-from services import accounts, background, orders, syncing
+from services import accounts, background, history, orders, syncing
 from services.desk import Desk
 from services.execution import Executor
 from services.syncing import FIRST_DEPTH, LONGEST_PAUSE, Rules, Syncer
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
-from terminal.protocol import AccountRef, Deal, Gateway, GatewayError
+from terminal.protocol import AccountRef, Deal, DealEntry, DealReason, Gateway, GatewayError, Side
 from tests.services import stage
 from tests.services.gateways import AWAY, TroubledLine
 from tests.services.test_execution import approved
@@ -118,6 +119,43 @@ async def test_where_reading_starts(scene: Scene) -> None:
     scene.line.before["deals"] = AWAY
     await scene.syncer.sync(account.id, scene.now + MINUTE * 2)
     assert (await scene.accounts())[0].deals_read_until == scene.now + MINUTE, "what was not read is read next time"
+
+
+async def test_a_long_history_is_written_bit_by_bit(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not keep the others from the writer, and a death on the way loses nothing."""
+    account = (await scene.accounts())[0]
+    told = [Deal(number, account.login, account.server, number, 0, "EURUSD", Side.BUY, DealEntry.IN, DealReason.CLIENT,
+                 Decimal("0.10"), Decimal("1.07"), Decimal(0), Decimal(0), Decimal(0), None, scene.now,
+                 position_id=number) for number in range(1, 2 * syncing.DEALS_AT_ONCE + 2)]
+
+    async def deals(ref: AccountRef, since: datetime) -> list[Deal]:
+        return told
+
+    monkeypatch.setattr(scene.terminal, "deals", deals)
+    seen: list[tuple[int, datetime | None]] = []
+
+    async def look() -> None:
+        row = (await scene.accounts())[0]
+        seen.append((await stage.count(scene.desk.database, DealRecord), row.deals_read_until))
+
+    writing, original = asyncio.Event(), history.record
+
+    async def record(*args: Any) -> Any:
+        await look()
+        if len(seen) == 3 and not writing.is_set():
+            writing.set()
+            raise asyncio.CancelledError
+        return await original(*args)
+
+    monkeypatch.setattr(history, "record", record)
+    with pytest.raises(asyncio.CancelledError):
+        await scene.syncer.sync(account.id, scene.now)
+    assert await scene.syncer.sync(account.id, scene.now + SECOND)
+    await look()
+    at_once = syncing.DEALS_AT_ONCE
+    assert [count for count, _ in seen] == [0, at_once, 2 * at_once, 2 * at_once, 2 * at_once, 2 * at_once,
+                                            2 * at_once + 1]
+    assert [until for _, until in seen] == [None] * 6 + [scene.now + SECOND]
 
 
 async def test_the_same_deals_read_by_two_at_once_count_once(scene: Scene) -> None:
