@@ -40,7 +40,8 @@ class Database:
         """Open a database by its SQLAlchemy URL (sqlite+aiosqlite or postgresql+asyncpg)."""
         if make_url(url).get_backend_name() == "sqlite":
             return cls(_sqlite_writer(url), _sqlite_reader(url))
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
+                                     hide_parameters=True)
         return cls(engine, engine)
 
     @property
@@ -95,14 +96,16 @@ class Database:
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
+    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0,
+                                 hide_parameters=True)
     _prepare(engine, query_only=False)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
 
 
 def _sqlite_reader(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, max_overflow=0)
+    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, max_overflow=0,
+                                 hide_parameters=True)
     _prepare(engine, query_only=True)
     event.listen(engine.sync_engine, "begin", _begin_deferred)
     return engine

@@ -1,5 +1,6 @@
 """The rules of supervision, and what a worker's refusals mean."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,8 @@ class Veil:
     def cover(self, password: str) -> None:
         """From now on this password, and the ways it is written inside JSON and Python, read ``[hidden]``."""
         quoted = password.replace("\\", "\\\\")
-        forms = {password, quoted, quoted.replace('"', '\\"'), quoted.replace("'", "\\'"), ascii(password)[1:-1]}
+        forms = {password, quoted, quoted.replace('"', '\\"'), quoted.replace("'", "\\'"), ascii(password)[1:-1],
+                 json.dumps(password)[1:-1]}
         self._forms = tuple(sorted((form for form in forms if form), key=len, reverse=True))
 
     def over(self, text: str) -> str:

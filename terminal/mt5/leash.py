@@ -9,6 +9,7 @@ import os
 import runpy
 import signal
 import sys
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 
@@ -17,6 +18,9 @@ def hold(parent: int) -> None:
     """Ask Linux to kill this process when its parent has ended; where there is no Linux, nothing."""
     if sys.platform != "linux":
         return
+    import resource
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a password must not be left in what a crash writes down
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before it could be asked
         os.kill(os.getpid(), signal.SIGKILL)

@@ -47,6 +47,13 @@ async def test_a_block_that_fails_leaves_nothing(database: Database) -> None:
     assert await count(database) == 1
 
 
+async def test_an_error_does_not_tell_what_was_written(database: Database) -> None:
+    with pytest.raises(IntegrityError) as broken:
+        async with database.writing() as session:
+            await session.execute(insert(notes).values(number=74_031_887, after_id=99))
+    assert "notes" in str(broken.value) and "74031887" not in str(broken.value)
+
+
 async def test_a_cancelled_block_leaves_nothing_and_holds_nobody_up(database: Database) -> None:
     inside = asyncio.Event()
 

@@ -110,6 +110,7 @@ def main() -> None:
         misbehave(act, number)
         if op == "open" and act == "shout":
             sys.stderr.write(f"signing in with {args['password']} or {args['password']!r}\n")
+            sys.stderr.write(f"{json.dumps(args)}\n")
             sys.stderr.write("x" * 8_150 + args["password"] * 3 + "\n")
             sys.stderr.flush()
         match act:

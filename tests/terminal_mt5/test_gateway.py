@@ -85,7 +85,7 @@ async def test_a_verified_terminal_goes_by_the_names_its_account_is_linked_under
     await gateway.verify(AccountRef("11", "BROKER-live"), "right")
     (worker,) = workers_of(side)
     os.kill(worker, signal.SIGKILL)
-    await eventually(lambda: not workers_of(side))
+    await eventually(lambda: not list(side.base.iterdir()))
     side.clock.now += 100
     await gateway.account(REF)
     assert side.asked_about == [REF]

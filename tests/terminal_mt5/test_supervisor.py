@@ -278,7 +278,9 @@ async def test_the_password_is_told_to_the_worker_and_to_nobody_else(side: DeskS
     for name in ("cmdline", "environ"):
         told = Path(f"/proc/{worker}/{name}").read_bytes()
         assert b"canary" not in told and b"BOT_TOKEN" not in told, name
-    await eventually(lambda: "signing in with [hidden]" in caplog.text)
+    limits = Path(f"/proc/{worker}/limits").read_text().splitlines()
+    assert next(line for line in limits if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]
+    await eventually(lambda: "signing in with [hidden]" in caplog.text and '"password": "[hidden]"' in caplog.text)
     side.tell("22", open={"error": {"code": "broker_unknown", "detail": "no PASSWORD at this server"}})
     error = await failure(gateway.account(OTHER))
     assert error.detail == "no [hidden] at this server"

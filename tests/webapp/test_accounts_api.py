@@ -1,5 +1,6 @@
 """Accounts over HTTP: linking by every route, the primary, unlinking, the symbol map, and secrets that stay secret."""
 
+import asyncio
 import base64
 import io
 import json
@@ -186,6 +187,24 @@ async def test_a_link_that_breaks_shows_nothing_of_whoever_links_the_account_nex
         await door.desk.positions.forget(int(mine["id"]))
         await door.call("GET", path, token=ada)
     assert line.calls["account"] == asked
+
+
+async def test_terminals_that_hang_are_waited_for_together(door: Door, line: PasswordLine) -> None:
+    user_id, token = await door.person()
+    vip = door.desk.catalogue.named("vip")
+    assert vip is not None
+    async with door.desk.database.writing() as session:
+        tiers.grant(session, vip, user_id, 30, "manual", datetime.now(UTC))
+    for login in ("8001", "8002", "8003"):
+        made = await by_password(door, token, await line.enlist(login, datetime.now(UTC)))
+        await door.desk.positions.forget(int(made["id"]))
+    line.held, asked = asyncio.Event(), line.calls["account"]
+    looking = asyncio.create_task(listed(door, token))
+    async with asyncio.timeout(4):
+        while line.calls["account"] < asked + 3:
+            await asyncio.sleep(0.02)
+    line.held.set()
+    assert len(await looking) == 4
 
 
 class TestByDevice:
