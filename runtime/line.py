@@ -105,6 +105,7 @@ class _Exchange(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._transport: asyncio.Transport | None = None
+        self._unsent: list[bytes] = []
         self.is_alive = False
 
     async def ask(self, patience: float, command: Sequence[Word]) -> Any:
@@ -114,7 +115,9 @@ class _Exchange(asyncio.Protocol):
         future: asyncio.Future[Any] = loop.create_future()
         self._waiting.append(future)
         timer = loop.call_later(patience, loop.call_later, GRACE_SECONDS, self._give_up, future)
-        self._transport.write(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # of any length
+        if not self._unsent:
+            loop.call_soon(self._send)
+        self._unsent.append(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # of any length
         try:
             answer = await future
         finally:
@@ -122,6 +125,12 @@ class _Exchange(asyncio.Protocol):
         if isinstance(answer, hiredis.ReplyError):
             raise ResponseError(str(answer))
         return answer
+
+    def _send(self) -> None:
+        """What is asked in one turn of the loop goes out together: the server is woken once."""
+        unsent, self._unsent = self._unsent, []
+        if self._transport is not None and self.is_alive:
+            self._transport.write(b"".join(unsent))
 
     def _give_up(self, future: asyncio.Future[Any]) -> None:
         """Who asks next should not wait behind an answer that does not come."""
