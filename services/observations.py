@@ -60,13 +60,18 @@ class Levels:
 
 @dataclass(slots=True)
 class Batch:
-    """What waits to be written."""
+    """What waits to be written, each with when it was seen: under load one batch follows the other for hours."""
 
     points: dict[int, Point] = field(default_factory=dict)
-    peaks: dict[int, Peak] = field(default_factory=dict)
-    troubles: dict[int, str] = field(default_factory=dict)
-    sound: dict[int, AccountSnapshot] = field(default_factory=dict)
-    levels: dict[int, tuple[Account, Sequence[Position]]] = field(default_factory=dict)
+    peaks: dict[int, tuple[Peak, datetime]] = field(default_factory=dict)
+    troubles: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+    sound: dict[int, tuple[AccountSnapshot, datetime]] = field(default_factory=dict)
+    levels: dict[int, tuple[Account, Sequence[Position], datetime]] = field(default_factory=dict)
+
+    def add_peak(self, account_id: int, peak: Peak, now: datetime) -> None:
+        """A mark that waits already is only raised."""
+        before = self.peaks.get(account_id)
+        self.peaks[account_id] = (peak, now) if before is None else (peak.joined(before[0]), max(now, before[1]))
 
     def __bool__(self) -> bool:
         return bool(self.points or self.peaks or self.troubles or self.sound or self.levels)
@@ -88,7 +93,7 @@ class Observations:
     def peak_of(self, account_id: int) -> Peak | None:
         """The peak that is not yet on record."""
         found = self._at_work.peaks.get(account_id), self._waiting.peaks.get(account_id)
-        known = [peak for peak in found if peak is not None]
+        known = [peak for peak, _ in filter(None, found)]
         return known[0].joined(known[-1]) if known else None
 
     def seen(self, account: Account, snapshot: AccountSnapshot, positions: Sequence[Position], peak: Peak | None,
@@ -99,13 +104,12 @@ class Observations:
             _put(self._last, account.id, point)
             self._waiting.points[account.id] = point
         if peak is not None:
-            before = self._waiting.peaks.get(account.id)
-            self._waiting.peaks[account.id] = peak.joined(before) if before else peak
+            self._waiting.add_peak(account.id, peak, now)
         if _has_changed(account, snapshot):
             self._waiting.troubles.pop(account.id, None)
-            self._waiting.sound[account.id] = snapshot
+            self._waiting.sound[account.id] = snapshot, now
         self._look_at_levels(account, positions, now)
-        self._write(now)
+        self._write()
 
     def _look_at_levels(self, account: Account, positions: Sequence[Position], now: datetime) -> None:
         """Stops and targets are written when they have changed; what could not be noted is tried once a minute."""
@@ -115,19 +119,19 @@ class Observations:
             return
         _put(self._levels, account.id, Levels(levels, now))
         if positions:
-            self._waiting.levels[account.id] = account, positions
+            self._waiting.levels[account.id] = account, positions, now
 
     def broken(self, account: Account, trouble: str, now: datetime) -> None:
         """The terminal says that the link does not work until somebody changes something."""
         if account.status == AccountStatus.VERIFIED:
             self._waiting.sound.pop(account.id, None)
-            self._waiting.troubles[account.id] = trouble
-            self._write(now)
+            self._waiting.troubles[account.id] = trouble, now
+            self._write()
 
-    def _write(self, now: datetime) -> None:
+    def _write(self) -> None:
         if self._waiting and self._idle.is_set():
             try:
-                self._start("observations", self._write_all(now))
+                self._start("observations", self._write_all())
                 self._idle.clear()
             except RuntimeError:
                 log.warning("observations_wait")  # too much is under way; the next refresh tries again
@@ -141,21 +145,21 @@ class Observations:
         """Return when nothing waits to be written."""
         await self._idle.wait()
 
-    async def _write_all(self, now: datetime) -> None:
+    async def _write_all(self) -> None:
         try:
             while self._waiting:
                 await asyncio.sleep(GATHER_SECONDS)
                 self._at_work, self._waiting = self._waiting, Batch()
                 try:
                     async with self._database.writing() as session:
-                        noted = await _write(session, self._at_work, now)
+                        noted = await _write(session, self._at_work)
                     for account_id in noted:
-                        self._levels[account_id].is_noted = True
+                        if account_id in self._levels and account_id not in self._waiting.levels:
+                            self._levels[account_id].is_noted = True
                 except BaseException:
                     # A point or a mark comes again with the next refresh; a peak may not.
-                    for account_id, peak in self._at_work.peaks.items():
-                        later = self._waiting.peaks.get(account_id)
-                        self._waiting.peaks[account_id] = peak.joined(later) if later else peak
+                    for account_id, (peak, seen_at) in self._at_work.peaks.items():
+                        self._waiting.add_peak(account_id, peak, seen_at)
                     for account_id in self._at_work.points:
                         self._last.pop(account_id, None)
                     raise
@@ -179,27 +183,27 @@ def _has_changed(account: Account, snapshot: AccountSnapshot) -> bool:
     return account.status == AccountStatus.BROKEN or known != told
 
 
-async def _write(session: AsyncSession, batch: Batch, now: datetime) -> list[int]:
+async def _write(session: AsyncSession, batch: Batch) -> list[int]:
     """Write it all; returns the accounts whose levels are on record."""
-    await _write_peaks(session, batch.peaks, now)
+    await _write_peaks(session, batch.peaks)
     await _write_points(session, batch.points)
     noted = []
     for account_id in sorted({*batch.troubles, *batch.sound, *batch.levels}):
         if account_id in batch.troubles:
-            await accounts.mark_broken(session, account_id, batch.troubles[account_id], now)
+            await accounts.mark_broken(session, account_id, *batch.troubles[account_id])
         if account_id in batch.sound:
-            await accounts.mark_sound(session, account_id, batch.sound[account_id], now)
-        if account_id in batch.levels and await history.note_levels(session, *batch.levels[account_id], now):
+            await accounts.mark_sound(session, account_id, *batch.sound[account_id])
+        if account_id in batch.levels and await history.note_levels(session, *batch.levels[account_id]):
             noted.append(account_id)
     return noted
 
 
-async def _write_peaks(session: AsyncSession, peaks: dict[int, Peak], now: datetime) -> None:
+async def _write_peaks(session: AsyncSession, peaks: dict[int, tuple[Peak, datetime]]) -> None:
     """Raise what is on record; another replica may have seen a higher peak or a deeper fall meanwhile."""
     for account_id in sorted(peaks):
         known = await session.scalar(
             select(EquityPeak).where(EquityPeak.account_id == account_id).with_for_update())
-        peak = peaks[account_id]
+        peak, now = peaks[account_id]
         if known is not None:
             peak = peak.joined(Peak(known.peak, known.max_drawdown_percent))
         values = {"peak": peak.equity, "max_drawdown_percent": peak.deepest, "updated_at": now}

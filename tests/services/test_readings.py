@@ -18,7 +18,9 @@ from models.position import EquityPoint, PositionEvent
 from runtime.valkey import EmbeddedValkey, connect
 from services import accounts, orders
 from services.desk import Desk
+from services.equity import Peak
 from services.errors import TryLater
+from services.observations import Observations
 from services.positions import Portfolio, Reader
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import (
@@ -382,3 +384,21 @@ async def test_peaks_of_two_processes_are_joined(desk: Desk, account: Account, l
     async with desk.database.reading() as session:
         peak = await session.get_one(EquityPeak, account.id)
     assert (peak.peak, peak.max_drawdown_percent) in {(D("20000"), D("50.00")), (D("12000"), D("8.33"))}
+
+
+async def test_what_is_seen_while_others_are_written_is_of_its_own_time(desk: Desk, quotes: QuoteFeed,
+                                                                      account: Account, now: datetime) -> None:
+    """Under load one batch follows the other for hours: none of them is of when the first one began."""
+    later = now + timedelta(hours=1)
+    async with desk.database.writing() as session:
+        await session.execute(update(Account).values(verified_at=now + timedelta(minutes=30)))
+    line = Scripted(desk.database, quotes)
+    snapshot, seen = await line.account(accounts.ref(account)), Observations(desk.database)
+    seen.seen(account, snapshot, (), Peak(snapshot.equity, D(0)), now)
+    seen.seen(account, snapshot, (), Peak(snapshot.equity + 1, D(0)), later)
+    seen.broken(account, "wrong_password", later)
+    await seen.settled()
+    async with desk.database.reading() as session:
+        peak, found = await session.get_one(EquityPeak, account.id), await session.get_one(Account, account.id)
+    assert (peak.peak, peak.updated_at) == (snapshot.equity + 1, later)
+    assert (found.status, found.trouble) == ("broken", "wrong_password"), "it was verified before it broke"
