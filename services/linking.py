@@ -5,6 +5,7 @@ which the changes of one user take turns and the indexes have the last word.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 # The terminal has deadlines of its own; this is for one that waits in a long queue for its start.
 PATIENCE_SECONDS = 150.0
 FRESH = timedelta(minutes=5)
+# No broker calls its server so. A terminal that took it would connect to wherever somebody wants.
+_ADDRESS = re.compile(r".*[:/\\@].*|[0-9.]+|localhost", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,8 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
     """The account as the terminal shows it after signing in with the password."""
     if request.login is None or request.server is None or request.password is None:
         raise InvalidRequest("Say login, server and password.")
+    if _ADDRESS.fullmatch(request.server):
+        raise _unverified("broker_unknown")
     ref = AccountRef(request.login, request.server)
     async with desk.database.reading() as session:
         # Only what the user may know: whether somebody else has linked it is told to who has its password.

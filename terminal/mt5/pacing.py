@@ -49,8 +49,7 @@ class Breaker:
     def check(self) -> None:
         """GatewayError while the terminal is to be left alone."""
         if self._held is not None:
-            held = self._held
-            raise GatewayError(held.code, held.detail, permanent=True)
+            raise GatewayError(self._held.code, self._held.detail, permanent=True)
         if self._clock() < self._not_before:
             raise GatewayError("terminal_away", "The terminal has failed and is given a moment.", retryable=True)
 
@@ -73,7 +72,8 @@ class Breaker:
 
     def hold(self, error: GatewayError) -> None:
         """Stay open with this error until ``reset``."""
-        self._held = error
+        # Not the very object: what it was raised through holds the password that was tried.
+        self._held = GatewayError(error.code, error.detail, permanent=True)
 
     def reset(self) -> None:
         """Begin anew, with other credentials."""

@@ -53,6 +53,14 @@ async def test_an_owner_is_not_kept_out_by_one_stranger(desk: Desk, line: Passwo
     assert await attempt(desk, owner, "master-1", now) == "linked"
 
 
+@pytest.mark.parametrize("server", ["10.0.0.5", "10.0.0.5:443", "intranet:8080", "[::1]:443", "http://a", "..\\x",
+                                    "../../etc", "user@host", "LocalHost"])
+async def test_a_terminal_is_sent_to_no_address(desk: Desk, line: PasswordLine, now: datetime, server: str) -> None:
+    user_id = await stage.join(desk, now)
+    assert await attempt(desk, user_id, "guess", now, server) == "broker_unknown"
+    assert line.calls["verify"] == 0
+
+
 async def test_one_user_holds_one_terminal(desk: Desk, line: PasswordLine, now: datetime,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_ins, "PATIENCE_SECONDS", 0.2)

@@ -1,18 +1,20 @@
 """The gateway over its pool: signing in, giving up, making room, remembering."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import FrameType
 
 import pytest
 
 from terminal.mt5.directory import name_of
 from terminal.mt5.gateway import Shelf
 from terminal.protocol import AccountRef, Gateway, PasswordGateway, Side
-from tests.terminal_mt5.desk_side import Clock, DeskSide, eventually, workers_of, workers_told_of
+from tests.terminal_mt5.desk_side import PASSWORD, Clock, DeskSide, eventually, workers_of, workers_told_of
 from tests.terminal_mt5.test_supervisor import OTHER, REF, failure
 
 WRONG = {"error": {"code": "wrong_password", "detail": "The broker refuses the password.", "permanent": True}}
@@ -106,6 +108,9 @@ async def test_a_password_that_has_become_wrong_is_not_tried_again(side: DeskSid
         assert (error.code, error.permanent, error.retryable) == ("wrong_password", True, False)
         side.clock.now += 1_000
     assert side.done("11", "open") == ["open"]  # the broker was asked once
+    del error
+    gc.collect()
+    assert not [kept for kept in gc.get_objects() if type(kept) is FrameType and PASSWORD in kept.f_locals.values()]
     side.tell("11")
     await gateway.verify(REF, "corrected")
     assert (await gateway.account(REF)).login == "11"
