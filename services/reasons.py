@@ -32,7 +32,7 @@ WORDS = {
     "wrong_account": "it is another account that answered",
     "no_snapshot": "the device has not reported an account yet",
     "device_offline": "the device has not reported for more than five minutes",
-    "claimed_by_password": "somebody has signed in to it with its password, which counts for more than a report",
+    "claimed_by_password": "somebody has signed in to it with the password that trades, which counts for more",
     "device_revoked": "the device that reported the account has been revoked",
     "device_only": "only the account's own device can do this",
     "not_told": "a device does not tell what its broker trades",
