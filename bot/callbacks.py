@@ -7,6 +7,8 @@ from aiogram.filters.callback_data import CallbackData
 from pydantic import Field
 
 HASH_DIGITS = 12
+# Whatever else a button carries, this much of its 64 bytes is left.
+LONGEST_VOLUME = 13
 
 
 class Answer(StrEnum):
@@ -64,7 +66,7 @@ class Close(CallbackData, prefix="cl"):
     telegram_id: _Owner
     account_id: _Account
     ticket: _Ticket
-    volume: Annotated[str, Field(pattern=r"^[0-9]{1,5}(\.[0-9]{1,4})?$")]
+    volume: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]{1,8})?$", max_length=LONGEST_VOLUME)]
 
 
 class Refund(CallbackData, prefix="rf"):

@@ -12,7 +12,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 from bot import positions as shown
 from bot import texts
 from bot.answers import answer, rewrite
-from bot.callbacks import AskClose, Close, Look, ShowPositions
+from bot.callbacks import LONGEST_VOLUME, AskClose, Close, Look, ShowPositions
 from bot.clock import now
 from bot.keyboards import Links
 from bot.replies import Replies
@@ -20,7 +20,7 @@ from models.account import Account
 from models.approval import Door
 from services import accounts, acts
 from services.desk import Desk
-from services.errors import DomainError, NotFound, PositionClosed, TryLater
+from services.errors import DomainError, NotFound, OrderRefused, PositionClosed, TryLater
 from services.positions import Portfolio
 from terminal.protocol import Position
 
@@ -84,6 +84,9 @@ async def ask(callback: CallbackQuery, callback_data: AskClose, bot: Bot, desk: 
         raise NotFound
     seen = await _owned(desk, user_id, callback_data.account_id)
     position = _position(seen, callback_data.ticket)
+    gateway = desk.gateways.get(seen.account.route)
+    if gateway is None or not gateway.executes or len(shown.plain(position.volume)) > LONGEST_VOLUME:
+        raise OrderRefused("only_in_its_terminal")
     await answer(bot, callback, position.symbol)
     await rewrite(bot, callback, *_question(callback.from_user.id, seen, position))
 

@@ -14,7 +14,7 @@ from bot.callbacks import AskClose, Close, Look, MakePrimary, ShowPositions
 from bot.handlers import positions as positions_handler
 from bot.keyboards import Links
 from models.account import Account, AccountStatus, Route
-from models.device import Device
+from models.device import Device, DeviceSnapshot
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
 from services import accounts, devices, outbox
@@ -22,6 +22,7 @@ from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef, OrderRequest, OrderType, Position, Side
 from tests.bot.conftest import APP, Chat
 from tests.running import buttons
+from tests.webapp.devices_stage import position, report
 
 GAP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 HOSTILE = "<b>x</b>&\u202e</a>" * 4
@@ -227,6 +228,36 @@ async def test_a_position_that_is_gone_is_said_to_be(chat: Chat) -> None:
     shown = await said(chat, user, "/positions", "No open positions.")
     data = AskClose(telegram_id=user, account_id=account.id, ticket=123456789).pack()
     assert await chat.console.tap(user, shown["message_id"], data) == "This position is no longer open."
+
+
+@pytest.mark.parametrize("volume", ["0.00000001", "99999.1234567", "1234567890123"])
+async def test_a_volume_of_any_broker_is_asked_about(chat: Chat, volume: str) -> None:
+    user = await chat.person()
+    account = await account_of(chat, user)
+    await hold(chat, account)
+    found = await chat.desk.positions.live(account, datetime.now(UTC), force=True)
+    held = replace(found.positions[0], ticket=2**64 - 1, volume=Decimal(volume))
+    account.id = 999_999_999_999
+    data = positions.question_keyboard(9_999_999_999_999, account, held).inline_keyboard[0][0].callback_data
+    assert data is not None and len(data.encode()) <= 64 and Close.unpack(data).volume == volume
+
+
+async def test_what_only_its_own_terminal_closes_is_said_at_the_first_tap(chat: Chat) -> None:
+    user, now = await chat.person(), datetime.now(UTC)
+    mine = await account_of(chat, user)
+    told = report(credit="0", can_trade=True)["account"]
+    async with chat.desk.database.writing() as session:
+        session.add(Device(id="dv_1", user_id=mine.user_id, name="VPS", sealed_secret=b"", created_at=now))
+        await session.flush()
+        session.add(DeviceSnapshot(
+            device_id="dv_1", login=told["login"], server=told["server"], account=told, taken_at=now, received_at=now,
+            positions=[position(11, volume="999999999999999.99999999")]))
+    await another(chat, user, told["login"], label="EA", route=Route.DEVICE, server=told["server"], device_id="dv_1")
+    shown = await said(chat, user, "/close", "Nothing is open here.")
+    await chat.console.tap(user, shown["message_id"], named(shown, "EA"))
+    asked = await chat.shows(user, "Which position do you want to close?")
+    answer = await chat.console.tap(user, shown["message_id"], named(asked, "EURUSD.r"))
+    assert answer == "Positions of this account are changed in its own terminal. Nothing was changed."
 
 
 async def test_a_terminal_that_is_silent_is_said_to_be(chat: Chat) -> None:
