@@ -21,6 +21,7 @@ from terminal.protocol import (
     AccountSnapshot,
     Gateway,
     GatewayError,
+    OrderRequest,
     OrderType,
     ResultStatus,
     Side,
@@ -153,9 +154,10 @@ class Executor:
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
             return
         async with self._database.writing() as session:
-            if not await orders.mark_sent(session, order.id, self._owner, planned.volume, now, LEASE):
-                return
-        await self._hand_over(self._gateways[lease.account.route], lease, symbol, planned.volume, watch)
+            magic = await orders.mark_sent(session, order.id, self._owner, planned.volume, now, LEASE)
+        if magic is not None:
+            request = orders.request(order, magic, symbol, planned.volume)
+            await self._hand_over(self._gateways[lease.account.route], lease, request, watch)
 
     async def _prepare(self, lease: Lease, now: datetime) -> tuple[str | None, Plan]:
         """The broker's symbol and what would be sent, or the plan that says why not; changes nothing there."""
@@ -191,13 +193,12 @@ class Executor:
                           order_type=order.order_type, entry=order.entry_price, stop=order.stop_loss,
                           targets=orders.by_distance(order), equity=snapshot.equity)
 
-    async def _hand_over(self, gateway: Gateway, lease: Lease, symbol: str, volume: Decimal,
-                         watch: Stopwatch) -> None:
+    async def _hand_over(self, gateway: Gateway, lease: Lease, request: OrderRequest, watch: Stopwatch) -> None:
         """Let the terminal hear of it. It has until the lease is nearly over, or another might ask meanwhile."""
         order = lease.order
         try:
             async with asyncio.timeout((LEASE - SPARE).total_seconds()):
-                result = await gateway.send(accounts.ref(lease.account), orders.request(order, symbol, volume))
+                result = await gateway.send(accounts.ref(lease.account), request)
         except TimeoutError:
             await self._lose_sight(order, "terminal_hangs", watch.now())
         except GatewayError as error:
@@ -231,7 +232,8 @@ class Executor:
             raise GatewayError("account_broken", "The account's link does not work.")
         gateway = self._gateways[lease.account.route]
         sent_at = order.sent_at or order.updated_at
-        found = await gateway.find(ref, orders.magic_of(order.id), sent_at - LOOK_BACK)
+        assert order.magic is not None  # it is written when an order is sent
+        found = await gateway.find(ref, order.magic, sent_at - LOOK_BACK)
         now = watch.now()
         if found is not None:
             await self._record(order, found, now)
@@ -244,7 +246,8 @@ class Executor:
             await self._refuse(order, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
         elif order.volume is not None:
             resolved = await symbols.resolve(self._database, gateway, lease.account, order.symbol, now)
-            await self._hand_over(gateway, lease, resolved.name or order.symbol, order.volume, watch)
+            request = orders.request(order, order.magic, resolved.name or order.symbol, order.volume)
+            await self._hand_over(gateway, lease, request, watch)
 
     async def _take_back(self, lease: Lease, error: GatewayError, now: datetime) -> None:
         """The terminal has not taken the order: it may be sent again, or is refused for good."""

@@ -5,6 +5,7 @@ closed. ``sent`` is committed before the terminal hears of the order, so a crash
 reconciled and never sent blindly again.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,8 +23,10 @@ from services import history, outbox, settling, terms
 from services.upsert import insert
 from terminal.protocol import Deal, OrderRequest, OrderType, ResultStatus, Side, TradeResult
 
-# A magic is our product's tag above 48 bits of order number: below 2**53, so every JSON reader keeps it exact.
-MAGIC_TAG = 1 << 48
+# A magic is our product's tag above 48 bits: below 2**53, so every JSON reader keeps it exact. Four bits are the leg's,
+# the rest is drawn by lot: another desk on the same broker account, or this one after its backup was restored, counts
+# its orders from the same numbers, and would find the other's order in the place of its own.
+MAGIC_TAG, LOT_BITS = 1 << 48, 44
 LEASING = 0x6F726473  # "ords"
 OPEN_STATES = (OrderStatus.QUEUED, OrderStatus.LEASED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
@@ -86,32 +89,32 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
 
 
 async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: Decimal, now: datetime,
-                    span: timedelta) -> bool:
+                    span: timedelta) -> int | None:
     """Write the intent with its volume and magic before the terminal hears of it, and begin the lease anew.
 
-    False when the lease is lost, or the account's link: somebody else may have it by now.
+    Returns the magic; None when the lease is lost, or the account's link: somebody else may have it by now.
     """
     is_linked = exists().where(Account.id == Order.account_id, Account.unlinked_at.is_(None),
                                Account.status == AccountStatus.VERIFIED)
-    sent = await session.scalar(
+    magic: int | None = await session.scalar(
         update(Order).where(Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_owner == owner,
                             is_linked)
-        .values(status=OrderStatus.SENT, volume=volume, magic=magic_of(order_id), sent_at=now, updated_at=now,
-                lease_until=now + span, attempts=Order.attempts + 1)
-        .returning(Order.id))
-    return sent is not None
+        .values(status=OrderStatus.SENT, volume=volume, magic=func.coalesce(Order.magic, new_magic()), sent_at=now,
+                updated_at=now, lease_until=now + span, attempts=Order.attempts + 1)
+        .returning(Order.magic))
+    return magic
 
 
-def magic_of(order_id: int) -> int:
-    """The number that marks this order at the trade server."""
-    return MAGIC_TAG | order_id
+def new_magic() -> int:
+    """A number to mark an order with at the trade server, from its first sending to its end."""
+    return MAGIC_TAG | 1 + secrets.randbelow((1 << LOT_BITS) - 1)
 
 
-def request(order: Order, symbol: str, volume: Decimal) -> OrderRequest:
+def request(order: Order, magic: int, symbol: str, volume: Decimal) -> OrderRequest:
     """What the terminal is asked to do, the same however often it is asked; ``symbol`` is the broker's name."""
     is_market = order.order_type == OrderType.MARKET
     return OrderRequest(
-        magic=magic_of(order.id), symbol=symbol, side=Side(order.side), order_type=OrderType(order.order_type),
+        magic=magic, symbol=symbol, side=Side(order.side), order_type=OrderType(order.order_type),
         volume=volume, price=None if is_market else order.entry_price, stop_loss=order.stop_loss,
         take_profits=by_distance(order), comment=f"CS{order.id}", expires_at=None if is_market else order.expires_at)
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from decimal import Decimal
@@ -104,9 +105,9 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
 def traded(town: Town, order_id: str) -> list[Decimal]:
     """Volumes the broker has opened for an order of ours, from its own book."""
     book = Book(town.data / "sandbox-broker.db")
-    with closing(book):
+    with closing(book), closing(sqlite3.connect(f"file:{town.data / 'countersign.db'}?mode=ro", uri=True)) as desk:
         book.open()
-        magic = 1 << 48 | int(order_id)
+        ((magic,),) = desk.execute("SELECT magic FROM orders WHERE id = ?", (order_id,))
         return [deal.volume for deal in book.deals.values() if deal.entry == 0 and deal.magic & ~LEG == magic]
 
 

@@ -18,7 +18,7 @@ from services.desk import Desk
 from services.execution import LEASE, LOOK_AGAIN, RETRY, Executor
 from services.orders import Lease
 from terminal.paper.quotes import QuoteFeed
-from terminal.protocol import OrderRequest
+from terminal.protocol import OrderRequest, OrderType, Side
 from tests.services import stage
 from tests.services.gateways import AWAY, BROKEN, NO_ANSWER, TroubledLine
 
@@ -80,7 +80,7 @@ async def test_a_market_order_is_sized_sent_and_recorded(desk: Desk, line: Troub
     await run(executor("w"), now)
     done = await order(desk, order_id)
     assert (done.status, done.volume, done.fill_price) == ("filled", Decimal("0.20"), Decimal("1.07008"))
-    assert done.magic == orders.magic_of(order_id) < 2**53 and done.ticket is not None and done.retcode == 10009
+    assert done.magic is not None and 1 << 48 < done.magic < 2**53 and done.ticket is not None and done.retcode == 10009
     assert (done.lease_owner, done.lease_until, done.attempts) == (None, None, 1)
     assert await executor("w").take(now + timedelta(hours=1), 50) == []
     async with desk.database.reading() as session:
@@ -100,7 +100,34 @@ async def test_the_intent_is_committed_before_the_terminal_hears_of_it(desk: Des
 
     line.on_send = witness
     await run(executor("w"), now)
-    assert seen == [("sent", Decimal("0.20"), orders.magic_of(order_id))]
+    assert seen == [("sent", Decimal("0.20"), (await order(desk, order_id)).magic)]
+
+
+async def test_another_desk_on_the_same_broker_account_counts_its_orders_too(
+        desk: Desk, line: TroubledLine, executor: Any, now: datetime) -> None:
+    """Its first order is not taken for ours, nor is one of ours from before a backup was restored."""
+    (order_id,) = await approved(desk, now)
+    async with desk.database.reading() as session:
+        account = await session.get_one(Account, (await order(desk, order_id)).account_id)
+    theirs = await line.send(accounts.ref(account), OrderRequest(
+        orders.MAGIC_TAG | order_id, "EURUSD", Side.SELL, OrderType.MARKET, Decimal("0.50"), None, None, (), "CS1",
+        None))
+    await run(executor("w"), now)
+    ours = await order(desk, order_id)
+    assert ours.status == "filled" and ours.ticket not in (None, theirs.ticket)
+    assert await line.fills() == 2
+
+
+async def test_an_order_that_is_sent_again_has_the_same_number(desk: Desk, line: TroubledLine, executor: Any,
+                                                             now: datetime) -> None:
+    (order_id,) = await approved(desk, now)
+    line.before["send"] = AWAY
+    await run(executor("w"), now)
+    first = (await order(desk, order_id)).magic
+    line.before.clear()
+    await run(executor("w"), now + RETRY)
+    again = await order(desk, order_id)
+    assert (again.status, again.attempts, again.magic) == ("filled", 2, first)
 
 
 async def test_parallel_executors_fill_each_order_once(desk: Desk, line: TroubledLine, executor: Any,
@@ -134,7 +161,10 @@ async def _die_after_intent(desk: Desk, line: TroubledLine, lease: Lease, now: d
 
 async def _die_after_send(desk: Desk, line: TroubledLine, lease: Lease, now: datetime) -> None:
     await _die_after_intent(desk, line, lease, now)
-    await line.send(accounts.ref(lease.account), orders.request(lease.order, "EURUSD", Decimal("0.20")))
+    sent = await order(desk, lease.order.id)
+    assert sent.magic is not None
+    request = orders.request(sent, sent.magic, "EURUSD", Decimal("0.20"))
+    await line.send(accounts.ref(lease.account), request)
 
 
 Death = Callable[[Desk, TroubledLine, Lease, datetime], Awaitable[None]]
@@ -341,8 +371,10 @@ async def test_deals_that_come_before_the_record_win(desk: Desk, line: TroubledL
     (order_id,) = await approved(desk, now)
     (lease,) = await executor("w").take(now, 5)
     async with desk.database.writing() as session:
-        assert await orders.mark_sent(session, order_id, "w", Decimal("0.20"), now, LEASE)
-    result = await line.send(accounts.ref(lease.account), orders.request(lease.order, "EURUSD", Decimal("0.20")))
+        magic = await orders.mark_sent(session, order_id, "w", Decimal("0.20"), now, LEASE)
+    assert magic is not None
+    request = orders.request(lease.order, magic, "EURUSD", Decimal("0.20"))
+    result = await line.send(accounts.ref(lease.account), request)
     quotes.set_price("EURUSD", Decimal("1.06500"), Decimal("1.06508"))
     await line.evaluate({"EURUSD"}, now)
     await settle(desk, line, now)

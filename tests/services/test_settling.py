@@ -61,7 +61,7 @@ async def broker(desk: Desk, now: datetime) -> Broker:
     order_id, *_ = await approved(desk, now, users=3)
     async with desk.database.writing() as session:
         found = await session.get_one(Order, order_id)
-        found.status, found.magic, found.volume = OrderStatus.UNKNOWN, orders.magic_of(order_id), D("0.30")
+        found.status, found.magic, found.volume = OrderStatus.UNKNOWN, orders.new_magic(), D("0.30")
         account = await session.get_one(Account, found.account_id)
     return Broker(desk, account, now)
 
@@ -181,10 +181,10 @@ async def test_an_account_that_another_user_has_linked_since_tells_the_first_one
 async def test_orders_that_share_a_position_are_closed_in_turn(desk: Desk, broker: Broker, now: datetime) -> None:
     """A netting account: two orders buy, a third sells what they have and more."""
     first = await order(desk)
-    a, b, c = [orders.magic_of((await order(desk, number)).id) for number in range(3)]
+    a, b, c = first.magic or 0, orders.new_magic(), orders.new_magic()
     async with desk.database.writing() as session:
-        for magic in (b, c):
-            await session.execute(update(Order).where(Order.id == magic - orders.MAGIC_TAG).values(
+        for number, magic in ((1, b), (2, c)):
+            await session.execute(update(Order).where(Order.id == (await order(desk, number)).id).values(
                 account_id=first.account_id, user_id=first.user_id, status="unknown", magic=magic))
     await broker.tell(broker.deal(a, IN, "0.10", "1.07000"), broker.deal(b, IN, "0.20", "1.07300"))
     await broker.tell(broker.deal(c, OUT, "0.15", "1.07500", profit="45.00"))
@@ -225,7 +225,7 @@ def record(number: int, magic: int, entry: DealEntry, volume: str, profit: str =
                       swap=D(0), commission=D(0), fee=D(0))
 
 
-A, B = orders.magic_of(1), orders.magic_of(2)
+A, B = orders.new_magic(), orders.new_magic()
 
 
 @pytest.mark.parametrize(("deals", "expected"), [

@@ -295,7 +295,7 @@ async def test_a_broken_link_does_not_ask_the_terminal_of_whoever_has_the_accoun
     (order_id,) = await approved(desk, now)
     await change_accounts(desk, status="broken")
     async with desk.database.writing() as session:
-        await session.execute(update(Order).values(status="unknown", sent_at=now, magic=orders.magic_of(order_id)))
+        await session.execute(update(Order).values(status="unknown", sent_at=now, magic=orders.new_magic()))
     await run(live("w"), now)
     lost = await order(desk, order_id)
     assert (lost.status, lost.error) == ("unknown", "account_broken") and line.calls["find"] == 0
