@@ -35,20 +35,20 @@ async def _portfolio(request: web.Request, user_id: int, account_id: int | None)
     Whether the request may pass, what is kept, and whether it is still the user's account are one look at Redis.
     """
     desk, moment = request.app[keys.desk], now()
-    known, row = desk.owners.remembered(user_id), None
-    candidate = known.accounts.get(account_id) if known is not None else None
-    glance = desk.positions.glance(candidate.id) if candidate is not None else None
+    known = desk.owners.remembered(user_id)
+    row = known.accounts.get(account_id) if known is not None else None
+    glance = desk.positions.glance(row.id) if row is not None else None
     await request.app[keys.limits].check("reads", str(user_id))
     force = switch_of(request, "force_refresh")
-    if known is not None and candidate is not None:
-        look = await desk.positions.look(candidate.id, glance)
-        row = candidate if known.holds(look.mark) else None
-        if row is not None and look.answer is not None and not force and desk.positions.is_fresh(look.answer, moment):
-            desk.looks.note(row.id, moment)
-            return web.Response(body=look.answer.body, content_type="application/json")
-    if row is None:
-        row = await desk.owners.find(user_id, account_id)
+    look = await desk.positions.look(row.id, glance) if row is not None else None
+    if known is None or row is None or look is None or not known.holds(look.mark):
+        found = await desk.owners.find(user_id, account_id)
+        if look is None or row is None or found.id != row.id:
+            look = await desk.positions.look(found.id, desk.positions.glance(found.id))
+        row = found
     desk.looks.note(row.id, moment)
+    if look.answer is not None and not force and desk.positions.is_fresh(look.answer, moment):
+        return web.Response(body=look.answer.body, content_type="application/json")
     return answer(presenters.portfolio(await desk.positions.live(row, moment, force=force)))
 
 
