@@ -101,6 +101,7 @@ class Limits(Section):
     money: int = Field(ge=0)
     links: int = Field(ge=0)
     signed: int = Field(ge=0)
+    reports: int = Field(ge=0)
     unknown: int = Field(ge=0)
 
 

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 MAX_DEPTH = 32
 _BIG = 2**63
 _LONGEST_NUMBER = 40
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Possessive, and it takes a string without an end as well: a search that could fail after a quote would begin
 # again at every escaped one, and a body of 256 KiB would hold the process for minutes.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)
@@ -31,7 +33,8 @@ def loads(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise InvalidJson("not JSON") from error
-    _check_text(value)
+    if b"\\u" in raw:  # written out, the parser takes neither
+        _check_text(value)
     return value
 
 
@@ -58,7 +61,7 @@ def _plain(value: Any) -> Any:
 def _check_depth(raw: bytes, most: int) -> None:
     """Count brackets outside strings, before any parser recurses into them."""
     depth = 0
-    for byte in _STRINGS.sub(b"", raw):
+    for byte in _STRINGS.sub(b"", raw).translate(None, _NO_BRACKETS):
         if byte in b"[{":
             depth += 1
             if depth > most:
@@ -99,7 +102,7 @@ def _refuse(text: str) -> NoReturn:
 def _check_text(value: Any) -> None:
     """No NUL and no lone surrogate in any key or string: neither database nor Telegram could keep them."""
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if _UNKEEPABLE.search(value):
             raise InvalidJson("character not allowed")
     elif isinstance(value, dict):
         for key, inner in value.items():

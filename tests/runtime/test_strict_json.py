@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -105,6 +106,21 @@ def test_bytes_are_read_as_the_standard_parser_does_or_refused(raw: bytes) -> No
     except InvalidJson:
         return
     assert found == json.loads(raw, parse_float=Decimal)
+
+
+def test_a_large_report_is_no_longer_work_than_it_need_be() -> None:
+    row = {"ticket": 5_000_001, "symbol": "EURUSD.r", "side": "buy", "entry_price": "1.07008", "profit": "-10.00"}
+    raw = json.dumps({"positions": [row] * 1_000}).encode()
+
+    def best(read: Callable[[bytes], Any]) -> float:
+        spans = []
+        for _ in range(7):
+            began = time.perf_counter()
+            read(raw)
+            spans.append(time.perf_counter() - began)
+        return min(spans)
+
+    assert best(strict_json.loads) < 16 * best(json.loads)
 
 
 def test_decimals_and_instants_are_written_for_readers() -> None:

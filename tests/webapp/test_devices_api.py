@@ -119,6 +119,27 @@ async def test_answers_to_a_device_are_signed_refusals_too(door: Door) -> None:
             documented.check("POST", "/ea/snapshot", answer.status, json.loads(said) if said else None)
 
 
+class TestLimits:
+    @pytest.fixture
+    def overlay(self) -> dict[str, Any]:
+        return {"limits": {"reports": 3}}
+
+    async def test_reports_are_counted_for_each_device_and_the_refusal_is_signed(self, door: Door) -> None:
+        key = await register(door, (await door.person())[1])
+        other = await register(door, (await door.person(7002, "Eve"))[1])
+        for number in range(3):
+            await push(door, key, equity=f"{number}.00")
+        raw = json.dumps(report()).encode()
+        headers = signed_headers(*key, method="POST", target=SNAPSHOT, body=raw, now=int(time.time()))
+        async with door.client.post(f"{door.base}{SNAPSHOT}", data=raw,
+                                    headers=headers | {"Content-Type": "application/json"}) as answer:
+            said = await answer.read()
+            assert answer.status == 429 and int(answer.headers["Retry-After"]) > 0
+            assert is_signed(key, 429, headers["X-Nonce"], said, answer.headers)
+            documented.check("POST", "/ea/snapshot", 429, json.loads(said))
+        await push(door, other)
+
+
 async def test_every_failed_signature_gets_the_same_answer(door: Door) -> None:
     _, token = await door.person()
     key = await register(door, token)

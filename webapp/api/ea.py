@@ -11,7 +11,7 @@ from services.reports import Snapshot
 from webapp import keys
 from webapp.bodies import answer, parsed
 from webapp.device_schemas import Report
-from webapp.limits import address
+from webapp.limits import Away, address
 from webapp.security import now, signed_by_device
 
 REPORT_BYTES = 256 * 1024
@@ -26,6 +26,8 @@ async def time(request: web.Request) -> web.Response:
 
 
 async def _snapshot(request: web.Request, key: DeviceKey) -> web.Response:
+    # They are counted with its other requests too, of which there may be more: none is as much work.
+    await request.app[keys.limits].check("reports", key.key_id, away=Away.COUNT_HERE)
     body, moment = await parsed(request, Report), now()
     if not -MOST_AHEAD <= moment - body.taken_at <= MOST_BEHIND:
         raise InvalidRequest("taken_at is not of now; ask for the desk's time.")
