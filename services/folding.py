@@ -1,7 +1,7 @@
 """From deals to positions: what each position came to, and what happened to it on the way.
 
-A fold looks at all deals of a position in the order of their time, so it does not matter in which order they were
-heard of. A netting reversal closes one leg and opens the rest the other way at the deal's price; the deal's money
+A fold looks at all deals of a position in the order of their numbers, so it does not matter in which order they were
+heard of, nor that the broker's clock is put back an hour in autumn. A netting reversal closes one leg and opens the rest the other way at the deal's price; the deal's money
 belongs to the leg it closes. What is not known to have been opened is not told.
 """
 
@@ -89,7 +89,7 @@ class Leg:
 def fold(position_id: int, deals: Sequence[DealRecord]) -> list[Leg]:
     """The legs of a position, the first one first."""
     legs: list[Leg] = []
-    for deal in sorted(deals, key=lambda deal: (deal.at, deal.deal_id)):
+    for deal in sorted(deals, key=lambda deal: deal.deal_id):
         leg = legs[-1] if legs else None
         if deal.entry == DealEntry.IN:
             if leg is None or not leg.open_volume:

@@ -204,6 +204,13 @@ async def test_any_order_of_hearing_gives_the_same_rows(desk: Desk, now: datetim
         assert still_open == sorted((side.value, volume) for side, volume in broker.open.values()), seed
 
 
+async def test_a_clock_that_is_put_back_closes_nothing_before_it_was_opened(desk: Desk, account: Account) -> None:
+    opened, closed = deal(1, ticket=1), replace(deal(2, OUT, SELL, ticket=1), at=START - timedelta(minutes=30))
+    await record(desk, account, [opened, closed])
+    (view,) = await positions_of(desk.database, account)
+    assert view.record.status == "closed" and [event.kind for event in view.events] != []
+
+
 async def test_an_order_is_found_by_the_magic_of_any_of_its_legs(desk: Desk, now: datetime) -> None:
     provider, account = await stage.found(desk, now), await account_of(desk, now)
     signal = await stage.ask(desk, provider, now, take_profits=(D("1.09"), D("1.08")))

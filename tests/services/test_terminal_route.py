@@ -189,7 +189,7 @@ async def test_one_order_at_a_time_for_each_account_whoever_asks(desk: Desk, lin
     assert sorted(lease.order.id for lease in taken) == [ids[0], ids[4], ids[5]]
     seen = []
     for lease in taken:
-        await executor("w0").execute(lease, now)
+        await executor(lease.order.lease_owner or "").execute(lease, now)
     for owner in ("w1", "w2", "w3", "w4"):
         leases = await executor(owner).take(now, 10)
         seen += [lease.order.id for lease in leases]
