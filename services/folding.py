@@ -1,8 +1,9 @@
 """From deals to positions: what each position came to, and what happened to it on the way.
 
 A fold looks at all deals of a position in the order of their numbers, so it does not matter in which order they were
-heard of, nor that the broker's clock is put back an hour in autumn. A netting reversal closes one leg and opens the rest the other way at the deal's price; the deal's money
-belongs to the leg it closes. What is not known to have been opened is not told.
+heard of, nor that the broker's clock is put back an hour in autumn. A netting reversal closes one leg and opens the
+rest the other way at the deal's price; the deal's money belongs to the leg it closes. What is not known to have been
+opened is not told.
 """
 
 from collections.abc import Sequence

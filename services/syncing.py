@@ -42,6 +42,8 @@ OVERLAP, FIRST_DEPTH = timedelta(hours=1), timedelta(days=30)
 # So many deals are written at once: an account with a long history does not keep the others from the writer.
 DEALS_AT_ONCE = 200
 LONGEST_PAUSE, GIVEN_UP_LATELY = timedelta(minutes=5), timedelta(days=1)
+# So long after it was sent an order that was given up is most likely to have been filled after all.
+FILLS_LATE = timedelta(minutes=10)
 ACTIVE = (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.PLACED, OrderStatus.FILLED)
 ENDED = {"cancelled": DealReason.CANCELLED, "not_reached_in_time": DealReason.EXPIRED}
 
@@ -86,7 +88,7 @@ class Syncer:
     async def due(self, now: datetime, limit: int, busy: Collection[int] = ()) -> list[int]:
         """Accounts whose turn has come, those that have waited longest first."""
         async with self._database.reading() as session:
-            rows = (await session.execute(self._accounts())).all()
+            rows = (await session.execute(self._accounts(now))).all()
         self._forget_all_but({row.id for row in rows})
         turns = sorted((self._turn_of(row, now), row.id) for row in rows if row.id not in busy)
         return [account_id for at, account_id in turns if at <= now][:limit]
@@ -120,8 +122,10 @@ class Syncer:
         async with self._database.writing() as session:
             return await take_in(session, account, replace(seen, deals=seen.deals[last:]), now) or changed
 
-    def _accounts(self) -> Select[int, bool, datetime, datetime | None]:
-        has_orders = exists().where(Order.account_id == Account.id, Order.status.in_(ACTIVE))
+    def _accounts(self, now: datetime) -> Select[int, bool, datetime, datetime | None]:
+        given_up = and_(Order.reason == "not_executed", Order.sent_at > now - FILLS_LATE)
+        has_orders = exists().where(Order.account_id == Account.id, or_(Order.status.in_(ACTIVE), and_(
+            Order.status == OrderStatus.EXPIRED, given_up)))
         has_positions = exists().where(PositionRecord.account_id == Account.id, PositionRecord.status == history.OPEN)
         newest = select(func.max(Order.updated_at)).where(
             Order.account_id == Account.id, Order.status.in_(ACTIVE)).correlate(Account).scalar_subquery()

@@ -218,6 +218,19 @@ async def test_busy_accounts_are_asked_often_and_idle_ones_seldom(scene: Scene) 
     assert await scene.syncer.due(scene.now + SECOND * 2, 10) == [idle[0]], "an order has just been executed"
 
 
+async def test_an_order_that_was_given_up_is_looked_after_for_a_while(scene: Scene) -> None:
+    given_up, *idle = [account.id for account in await scene.accounts()]
+    async with scene.desk.database.writing() as session:
+        await session.execute(update(Order).where(Order.account_id == given_up).values(
+            status=OrderStatus.EXPIRED, reason="not_executed", sent_at=scene.now))
+    for account_id in (given_up, *idle):
+        await scene.syncer.sync(account_id, scene.now)
+    assert await scene.syncer.due(scene.now + SECOND * 5, 10) == [given_up]
+    for account_id in (given_up, *idle):
+        await scene.syncer.sync(account_id, scene.now + MINUTE * 10)
+    assert await scene.syncer.due(scene.now + MINUTE * 10 + SECOND * 5, 10) == []
+
+
 async def test_after_a_start_not_everybody_is_asked_at_once(scene: Scene) -> None:
     await scene.change(deals_read_until=scene.now)
     async with scene.desk.database.writing() as session:
