@@ -130,7 +130,8 @@ async def _signed_in(desk: Desk, user_id: int, request: LinkRequest, now: dateti
     ref = AccountRef(request.login, request.server)
     async with desk.database.reading() as session:
         # Only what the user may know: whether somebody else has linked it is told to who has its password.
-        await _may_link(session, desk, user_id, await _own(session, user_id, ref), Route.TERMINAL, now)
+        await _may_link(session, desk, user_id, await _own(session, user_id, ref), Route.TERMINAL, now,
+                        may_trade=True)
         is_kept = not await _serves_another(session, user_id, ref)
     gateway = desk.gateways.get(Route.TERMINAL)
     if not isinstance(gateway, PasswordGateway):
@@ -176,10 +177,15 @@ async def _own(session: AsyncSession, user_id: int, ref: AccountRef) -> Account 
 
 
 async def _may_link(session: AsyncSession, desk: Desk, user_id: int, own: Account | None, route: str,
-                    now: datetime) -> None:
-    """AlreadyLinked or LimitReached; mending a link that is there needs no room."""
+                    now: datetime, *, may_trade: bool = False) -> None:
+    """AlreadyLinked or LimitReached; mending a link that is there needs no room.
+
+    A link that can only be watched is mended by the password that trades.
+    """
     if own is not None and own.unlinked_at is None:
-        if own.status == AccountStatus.VERIFIED:
+        can_be_mended = own.status != AccountStatus.VERIFIED or (
+            own.route == route == Route.TERMINAL and may_trade and not own.can_trade)
+        if not can_be_mended:
             raise AlreadyLinked
         return
     if route == Route.PAPER:
@@ -202,7 +208,7 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
     await accounts.take_turn(session, user_id)
     told = proof.snapshot
     own = await _own(session, user_id, accounts.ref_of(told))
-    await _may_link(session, desk, user_id, own, proof.route, now)
+    await _may_link(session, desk, user_id, own, proof.route, now, may_trade=told.can_trade)
     is_new = own is None or own.unlinked_at is not None
     becomes_primary = is_new and await _takes_over(session, user_id, proof.route)
     if proof.route == Route.TERMINAL and told.can_trade:

@@ -94,7 +94,7 @@ async def test_a_link_that_can_only_watch_says_so(client: ClientSession, desk: D
     async with desk.database.writing() as session:
         await session.execute(update(Account).values(can_trade=False))
     _, text = await get(client, ACCOUNTS, me)
-    assert "View only" in text and "unlink it and link it with its main password" in text
+    assert "View only" in text and "link it once more with its main password" in text
     _, text = await get(client, POSITIONS, me)
     assert "This link can only watch." in text
     assert text.count("data-position-act") == text.count("disabled") == 3

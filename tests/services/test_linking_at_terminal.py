@@ -20,7 +20,7 @@ from runtime.supervision import Supervisor
 from sandbox.mt5 import WHEEL
 from services import accounts, linking, symbols
 from services.desk import Desk
-from services.errors import AccountNotVerified, TryLater
+from services.errors import AccountNotVerified, AlreadyLinked, TryLater
 from services.linking import LinkRequest
 from services.symbols import Resolved
 from terminal.protocol import AccountRef
@@ -88,6 +88,21 @@ async def test_from_the_first_password_to_the_last(desk: Desk, market: Stage, no
     assert _holding(tmp_path / "data", CANARY) == []
     await linking.unlink(desk, user_id, mended.id, now)
     assert _holding(tmp_path / "data", "9001") == [], "what the terminal kept is gone with the link"
+
+
+async def test_the_password_that_trades_mends_a_link_that_only_watches(desk: Desk, market: Stage,
+                                                                       now: datetime) -> None:
+    market.broker.add_account(9001, CANARY, server="Sandbox-Raw", investor="only looking")
+    user_id = await stage.join(desk, now, "vip")
+    watched = await link(desk, user_id, "9001", "Sandbox-Raw", "only looking", now)
+    with pytest.raises(AlreadyLinked):
+        await link(desk, user_id, "9001", "Sandbox-Raw", "only looking", now)
+    assert await why_not(desk, user_id, "9001", "Sandbox-Raw", "neither of them", now) == "wrong_password"
+    trading = await link(desk, user_id, "9001", "Sandbox-Raw", CANARY, now)
+    assert (trading.id, trading.can_trade, trading.is_primary) == (watched.id, True, watched.is_primary)
+    with pytest.raises(AlreadyLinked):
+        await link(desk, user_id, "9001", "Sandbox-Raw", CANARY, now)
+    assert (await desk.gateways["terminal"].account(accounts.ref(trading))).can_trade
 
 
 async def test_a_password_that_is_changed_at_the_broker_breaks_the_link(desk: Desk, market: Stage,

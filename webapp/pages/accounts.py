@@ -160,7 +160,7 @@ def _more(account: Account) -> str:
 
 def _note(account: Account) -> str | None:
     if account.status == AccountStatus.VERIFIED and not account.can_trade:
-        return "Orders for it are refused. To trade, unlink it and link it with its main password."
+        return "Orders for it are refused. To trade, link it once more with its main password."
     return None
 
 
