@@ -43,6 +43,14 @@ class Peak:
         return Peak(max(self.equity, other.equity), max(self.deepest, other.deepest))
 
 
+def joined(*known: Peak | None) -> Peak | None:
+    """What all who watched the same account know together; None when nobody does."""
+    together: Peak | None = None
+    for peak in known:
+        together = peak.joined(together) if peak is not None and together is not None else peak or together
+    return together
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What is on record of an account; equities are None where no point is that old."""

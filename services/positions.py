@@ -190,10 +190,11 @@ class Reader:
         positions = tuple(await gateway.positions(ref))
         digits = {symbol: await self._digits_of(gateway, ref, symbol, positions)
                   for symbol in {p.symbol for p in positions}}
+        # Asked before and after: what waits may be written while the database is read, too late for what is read.
+        waiting = self._seen.peak_of(account.id)
         async with self._database.reading() as session:
             past = await equity.past(session, account.id, now)
-        waiting = self._seen.peak_of(account.id)
-        recorded = past.peak.joined(waiting) if past.peak and waiting else past.peak or waiting
+        recorded = equity.joined(waiting, past.peak, self._seen.peak_of(account.id))
         # An account first seen in the red has had its balance as equity.
         peak = (recorded or Peak(snapshot.balance, Decimal("0.00"))).with_equity(snapshot.equity)
         self._seen.seen(account, snapshot, positions, peak if peak != recorded else None, now)

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account
+from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint, PositionEvent
 from runtime.valkey import EmbeddedValkey, connect
@@ -366,6 +369,34 @@ async def test_any_thousand_portfolios_add_up(desk: Desk, account: Account, line
         async with desk.database.reading() as session:
             peak = await session.get_one(EquityPeak, account.id)
         assert peak.peak == D(max(course)) / 100, "exactly, whatever is thinned"
+
+
+class SlowDatabase:
+    """A database whose reader finds, when it comes back, that all that waited has been written meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.writing = database.writing
+        self.seen: Observations | None = None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with self._database.reading() as session:
+            yield session
+        if self.seen is not None:
+            await self.seen.settled()
+
+
+async def test_a_peak_that_is_written_while_the_record_is_read_is_not_lost(desk: Desk, account: Account, line: Scripted,
+                                                                           redis: Redis) -> None:
+    slow = SlowDatabase(desk.database)
+    reader = Reader(slow, redis, {"paper": line}, cache=CACHE, force_after=FORCE)  # type: ignore[arg-type]
+    for equity, deepest in (("1000.00", "0.00"), ("800.00", "20.00"), ("900.00", "20.00"), ("1200.00", "20.00")):
+        line.told = snapshot(equity, balance="1000.00")
+        await reader.forget(account.id)
+        found = await reader.live(account, datetime.now(UTC))
+        assert found.max_drawdown_percent == D(deepest), equity
+        slow.seen = reader._seen
 
 
 def _percent(part: int, whole: int) -> Decimal:
