@@ -11,7 +11,7 @@ from bot import texts
 from services import errors
 from services.errors import DomainError
 from tests.webapp.conftest import Door
-from webapp import openapi, shapes
+from webapp import middlewares, openapi, shapes
 from webapp.problems import PROBLEMS
 from webapp.routes import api, routes
 
@@ -39,6 +39,12 @@ async def test_every_route_answers_errors_in_one_shape(door: Door) -> None:
         assert headers["Content-Type"].startswith("application/problem+json")
         assert problem["status"] == status
         assert problem["request_id"] == headers["X-Request-Id"]
+
+
+def test_no_two_requests_have_one_id() -> None:
+    drawn = middlewares.Ids()
+    ids = [drawn.next() for _ in range(3 * middlewares.Ids.AT_ONCE)]
+    assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[0-9a-f]{16}", one) for one in ids)
 
 
 async def test_what_does_not_exist_is_a_problem_too(door: Door) -> None:
