@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import delete
 
+from models.message import InboxItem
 from services import inbox, reconciliation
 from services.payments import stripe_provider
 from services.payments.protocol import Money
@@ -75,6 +77,8 @@ async def test_how_far_back_the_first_look_goes(till: Till) -> None:
         async with till.desk.database.writing() as session:
             await inbox.store(session, SOURCE, [inbox.Delivery(name, name, b"{}")], at)
 
+    async with till.desk.database.writing() as session:
+        await session.execute(delete(InboxItem))  # what came late of the prices being made
     await hear("evt_old", now - 90 * DAY)
     assert await since() == now - 29 * DAY, "no further than Stripe keeps them"
     await hear("evt_newer", now - 20 * DAY)
