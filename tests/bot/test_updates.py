@@ -114,11 +114,11 @@ async def test_a_failing_update_is_given_up_after_five_tries_and_holds_nobody_up
         if event.text == "poison":
             raise RuntimeError("a fault of ours")
 
-    _worker_with(chat, fail)
     await store(chat, message(1, 10, "poison"), message(2, 10, "after"))
     async with chat.desk.database.writing() as session:
         item = (await session.scalars(select(InboxItem).where(InboxItem.external_id == "1"))).one()
         item.attempts = 3
+    _worker_with(chat, fail)
 
     async def is_over() -> bool:
         return await outcomes(chat) == {"1": "dead", "2": "done"}
