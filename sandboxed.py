@@ -62,9 +62,13 @@ class Surroundings:
         key = await _provider_key(desk)
         self._sandbox.attach(provider_key=key, prices=quotes.last, set_price=_set_price(quotes),
                              nudge=_nudge(quotes))
-        await self._broker.open(quotes.last)
-        await self._sandbox.start(self.settings.host, self.port)
-        await cashdesk.set_up(self.settings, desk.catalogue)
+        try:
+            await self._broker.open(quotes.last)
+            await self._sandbox.start(self.settings.host, self.port)
+            await cashdesk.set_up(self.settings, desk.catalogue)
+        except BaseException:
+            await self.close()  # what stands already goes with what could not be opened
+            raise
 
     async def close(self) -> None:
         await self._sandbox.stop()
