@@ -14,6 +14,7 @@ from bot.answers import answer
 from bot.handlers import accounts, admin, approvals, payments, plan, positions, receipt, settings, signals, start
 from bot.keyboards import Links
 from bot.replies import Replies
+from runtime import logs
 from services import users
 from services.billing import Cashier
 from services.desk import Desk
@@ -65,7 +66,7 @@ class KnownUser(BaseMiddleware):
             user = await users.by_telegram_id(session, who.id) if who is not None else None
         if user is None:
             raise Unauthenticated
-        structlog.contextvars.bind_contextvars(user_id=user.id)
+        logs.note(user_id=user.id)
         data["user_id"] = user.id
         return await handler(event, data)
 

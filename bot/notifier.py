@@ -21,6 +21,7 @@ from bot.pacing import Pace
 from bot.session import PATIENCE_SECONDS
 from facts import Notifier as Rules
 from models.message import OutboxKind, OutboxState
+from runtime import logs
 from runtime.supervision import finish
 from services import approvals, outbox, users
 from services.desk import Desk
@@ -106,8 +107,7 @@ class Notifier:
             del self._held_until[item.id]
 
     async def _say(self, item: Claimed) -> None:
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(outbox_id=item.id)
+        logs.begin(outbox_id=item.id)
         try:
             message = await messages.prepare(self._desk, self._links, item)
         except Exception as error:

@@ -12,6 +12,7 @@ from bot.clock import now
 from bot.replies import Replies
 from facts import Inbox
 from models.message import InboxState
+from runtime import logs
 from runtime.supervision import finish
 from services import inbox, outbox, updates
 from services.desk import Desk
@@ -69,8 +70,7 @@ class Worker:
 
     async def _handle(self, item: Claimed) -> None:
         """One update: its handler, then its replies and its end in one transaction."""
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(update_id=item.external_id)
+        logs.begin(update_id=item.external_id)
         replies = Replies(_chat_of(item))
         try:
             update = Update.model_validate_json(item.payload, context={"bot": self._bot})

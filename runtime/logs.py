@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 import structlog
@@ -19,6 +20,8 @@ _VALUES = re.compile(
     r"|-----BEGIN [^-]+-----[\s\S]*?-----END [^-]+-----"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _known: set[str] = set()
+# One variable for all: a request is noted thousands of times a second, and hardly ever written about.
+_about: ContextVar[Mapping[str, Any]] = ContextVar("about", default={})  # noqa: B039  # never changed in place
 
 
 def register_secret(value: str) -> None:
@@ -27,10 +30,20 @@ def register_secret(value: str) -> None:
         _known.add(value)
 
 
+def begin(**about: Any) -> None:
+    """From here on what this task logs is about this request, update or message, and nothing else."""
+    _about.set(about)
+
+
+def note(**about: Any) -> None:
+    """What has become known since about what this task is at."""
+    _about.set({**_about.get(), **about})
+
+
 def configure(level: str, *, stream: TextIO | None = None) -> None:
     """Send everything, our own events and the libraries', to ``stream`` (stderr) as JSON lines."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name,
+        _with_context, structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info, redact]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -47,6 +60,12 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
     for noisy in ("aiohttp.access", "sqlalchemy", "aiosqlite", "alembic", "asyncio", "aiogram.event", "httpx",
                   "stripe"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def _with_context(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in _about.get().items():
+        event.setdefault(key, value)
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,10 +1,50 @@
 """What the process counts, for Prometheus. One registry a process, handed around, never a global."""
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Answers(Collector):
+    """Requests answered and the time it took, in plain numbers until somebody reads them.
+
+    Every request is counted, and the library's own counters cost as much as what is counted.
+    """
+
+    def __init__(self) -> None:
+        self._answered: dict[tuple[str, str, int], int] = {}
+        self._seconds: dict[str, list[float]] = {}
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One more; ``route`` is a template, never a raw path."""
+        key = method, route, status
+        self._answered[key] = self._answered.get(key, 0) + 1
+        taken = self._seconds.get(route)
+        if taken is None:  # one number for each bucket, one for what is slower, and the sum
+            taken = self._seconds[route] = [0.0] * (len(FAST) + 2)
+        taken[bisect_left(FAST, seconds)] += 1
+        taken[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus reads."""
+        answered = CounterMetricFamily("countersign_http_requests", "Requests answered",
+                                       labels=("method", "route", "status"))
+        for (method, route, status), number in self._answered.items():
+            answered.add_metric((method, route, str(status)), number)
+        yield answered
+        seconds = HistogramMetricFamily("countersign_http_request_seconds", "Time to answer", labels=("route",))
+        bounds = [*map(floatToGoString, FAST), "+Inf"]
+        for route, taken in self._seconds.items():
+            seconds.add_metric((route,), list(zip(bounds, accumulate(taken[:-1]), strict=True)), taken[-1])
+        yield seconds
 
 
 class Metrics:
@@ -12,9 +52,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self.http_requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
-        self.http_seconds = self._histogram("http_request_seconds", "Time to answer", "route")
+        self.answers = Answers()
+        self.registry.register(self.answers)
         self.telegram_updates = self._counter("telegram_updates", "Updates by what became of them", "outcome")
         self.telegram_requests = self._counter("telegram_requests", "Bot API calls", "method", "outcome")
         self.telegram_pace = self._gauge("telegram_pace", "Messages a second the notifier allows itself")
@@ -37,15 +76,6 @@ class Metrics:
         self.task_restarts = self._counter("task_restarts", "Background tasks restarted", "task")
         self.redis_up = self._gauge("redis_up", "Whether Redis answers")
         self.database_up = self._gauge("database_up", "Whether the database answers")
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request. Which counters that are is looked up once: it is asked for every request."""
-        found = self._answered.get((method, route, status))
-        if found is None:
-            found = self.http_requests.labels(method, route, status), self.http_seconds.labels(route)
-            self._answered[method, route, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
 
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.database import DatabaseUnavailable
+from runtime import logs
 from runtime.strict_json import InvalidJson
 from services.errors import DomainError
 from webapp import keys, problems
@@ -50,17 +51,16 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     """Give the request an id of ours, log with it, count it, and put the headers on whatever is answered."""
     request_id = _IDS.next()
     request[keys.request_id] = request_id
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    logs.begin(request_id=request_id)
     began, route = time.perf_counter(), _route(request)
-    metrics = request.app[keys.desk].metrics
     response = await handler(request)
     elapsed = time.perf_counter() - began
     level = logging.INFO if request.method not in QUIET or response.status >= 400 else logging.DEBUG
     if _stdlib.isEnabledFor(level):
         log.log(level, "request", method=request.method, route=route, status=response.status,
                 ms=round(elapsed * 1000, 1))
-    metrics.answered(request.method if request.method.isascii() else "?", route, response.status, elapsed)
+    request.app[keys.desk].metrics.answers.count(request.method if request.method.isascii() else "?", route,
+                                                 response.status, elapsed)
     return response
 
 
@@ -69,9 +69,8 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
     headers = response.headers
     headers["X-Request-Id"] = request.get(keys.request_id) or _IDS.next()
     is_api = response.status >= 400 or not request.path.startswith(("/app", "/static"))
-    for name, value in EVERY_HEADER if is_api else HEADERS:
-        headers.setdefault(name, value)
-    headers.popall("Server", None)
+    headers.merge(EVERY_HEADER if is_api else HEADERS)  # what the handler has set stays
+    headers.pop("Server", None)
 
 
 @web.middleware

@@ -9,6 +9,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from runtime import logs
 from services import devices, providers, signing
 from services.devices import DeviceKey
 from services.errors import RateLimited, TryLater, Unauthenticated
@@ -71,7 +72,7 @@ async def bearer(request: web.Request) -> int:
     except Unauthenticated:
         await _count_failure(request, "bearer")
         raise
-    structlog.contextvars.bind_contextvars(user_id=user_id)
+    logs.note(user_id=user_id)
     return user_id
 
 

@@ -1,5 +1,6 @@
 """Logs: one JSON object a line whatever is thrown at them, and no secret in any."""
 
+import asyncio
 import io
 import json
 import logging
@@ -154,12 +155,29 @@ def test_a_deep_traceback_still_says_what_happened(written: Lines) -> None:
 
 
 def test_lines_carry_time_level_logger_and_context(written: Lines) -> None:
-    with structlog.contextvars.bound_contextvars(request_id="r-1"):
-        structlog.get_logger("desk.part").warning("happened")
-        logging.getLogger("lib").error("failed")
+    logs.begin(update_id="another's")
+    logs.begin(request_id="r-1")
+    structlog.get_logger("desk.part").warning("happened")
+    logs.note(user_id=7)
+    logging.getLogger("lib").error("failed")
     ours, theirs = written()
     assert ours["level"] == "warning" and ours["logger"] == "desk.part" and ours["timestamp"].endswith("Z")
     assert ours["request_id"] == theirs["request_id"] == "r-1"
+    assert theirs["user_id"] == 7 and "user_id" not in ours and "update_id" not in ours
+
+
+async def test_what_one_task_notes_is_not_said_of_another(written: Lines) -> None:
+    async def at(number: int, both: asyncio.Barrier) -> None:
+        logs.begin(update_id=number)
+        await both.wait()
+        logs.note(user_id=number * 10)
+        await both.wait()
+        structlog.get_logger("desk").warning("handled", number=number)
+
+    both = asyncio.Barrier(2)
+    await asyncio.gather(at(1, both), at(2, both))
+    found = sorted((line["number"], line["update_id"], line["user_id"]) for line in written())
+    assert found == [(1, 1, 10), (2, 2, 20)]
 
 
 def test_libraries_keep_quiet_and_levels_hold(written: Lines) -> None:

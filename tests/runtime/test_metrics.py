@@ -13,14 +13,20 @@ def samples(metrics: Metrics) -> dict[str, float]:
 
 def test_everything_counted_is_rendered() -> None:
     metrics = Metrics()
-    metrics.http_requests.labels("GET", "/api/v1/me", "200").inc()
-    metrics.http_seconds.labels("/api/v1/me").observe(0.003)
+    metrics.answers.count("GET", "/api/v1/me", 200, 0.003)
+    metrics.answers.count("GET", "/api/v1/me", 503, 60.0)
+    metrics.answers.count("GET", "/api/v1/me", 503, 0.005)
     metrics.inbox_pending.set(7)
     found = samples(metrics)
     assert found["countersign_http_requests_total[('method', 'GET'), ('route', '/api/v1/me'), ('status', '200')]"] == 1
     assert found["countersign_inbox_pending[]"] == 7
     assert found["countersign_http_request_seconds_bucket[('le', '0.0025'), ('route', '/api/v1/me')]"] == 0
-    assert found["countersign_http_request_seconds_bucket[('le', '0.005'), ('route', '/api/v1/me')]"] == 1
+    assert found["countersign_http_request_seconds_bucket[('le', '0.005'), ('route', '/api/v1/me')]"] == 2
+    assert found["countersign_http_request_seconds_bucket[('le', '5.0'), ('route', '/api/v1/me')]"] == 2
+    assert found["countersign_http_request_seconds_bucket[('le', '+Inf'), ('route', '/api/v1/me')]"] == 3
+    assert found["countersign_http_request_seconds_count[('route', '/api/v1/me')]"] == 3
+    assert found["countersign_http_request_seconds_sum[('route', '/api/v1/me')]"] == 60.008
+    assert found["countersign_http_requests_total[('method', 'GET'), ('route', '/api/v1/me'), ('status', '503')]"] == 2
 
 
 def test_every_name_says_whose_it_is_and_has_a_text() -> None:
@@ -28,7 +34,7 @@ def test_every_name_says_whose_it_is_and_has_a_text() -> None:
     body, content_type = metrics.render()
     assert content_type.startswith("text/plain")
     families = list(text_string_to_metric_families(body.decode()))
-    made = [name for name in vars(metrics) if name not in ("registry",)]
+    made = [name for name in vars(metrics) if name != "registry"]
     assert len(families) >= len(made) > 15
     for family in families:
         assert family.name.startswith("countersign_") and family.documentation, family.name
