@@ -74,11 +74,17 @@ class DealCursor(Base):
 
 
 class EquityPeak(Base):
-    """The highest equity an account has shown, and its deepest fall from a peak, in percent."""
+    """The highest equity an account has shown, and its deepest fall from a peak, in percent.
+
+    The peak is in the money that is there now: what is paid in or out scales it. ``net_deposits`` is what had been paid
+    in when it was last scaled, null where nobody tells; ``scale`` is what all of that has multiplied it by so far.
+    """
 
     __tablename__ = "equity_peaks"
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     peak: Mapped[Decimal] = mapped_column(DecimalText)
     max_drawdown_percent: Mapped[Decimal] = mapped_column(DecimalText)
+    net_deposits: Mapped[Decimal | None] = mapped_column(DecimalText)
+    scale: Mapped[Decimal] = mapped_column(DecimalText, default=Decimal(1), server_default="1")
     updated_at: Mapped[datetime] = mapped_column(UtcInstant)

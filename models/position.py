@@ -152,7 +152,10 @@ class PositionAct(Base):
 
 
 class EquityPoint(Base):
-    """Equity and balance of an account at one moment; thinned as it grows old."""
+    """Equity and balance of an account at one moment; thinned as it grows old.
+
+    ``net_deposits`` is what had been paid in by then less what had been paid out, null where nobody tells.
+    """
 
     __tablename__ = "equity_points"
 
@@ -160,3 +163,4 @@ class EquityPoint(Base):
     at: Mapped[datetime] = mapped_column(UtcInstant, primary_key=True)
     equity: Mapped[Decimal] = mapped_column(DecimalText)
     balance: Mapped[Decimal] = mapped_column(DecimalText)
+    net_deposits: Mapped[Decimal | None] = mapped_column(DecimalText)
