@@ -5,13 +5,9 @@ client repeats under the same key and Stripe sends its events again.
 """
 
 import asyncio
-import os
 import secrets
-import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,7 +18,8 @@ from sqlalchemy import text
 from models.database import Database
 from tests.databases import PostgresServer
 from tests.e2e.conftest import PATIENT
-from tests.running import READY_SECONDS, ROOT, Process, World, until, world
+from tests.e2e.watched import Watched
+from tests.running import World, until, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,61 +46,6 @@ POINTS = (*(f"{place}, {moment}" for place in WRITES for moment in TRANSACTION),
 ON_POSTGRESQL = ("checkout: guarded, after", "checkout: checkout, after", "checkout: _act, inside",
                  "webhook: _take (invoice.paid), inside", "inbox: drain, after",
                  "inbox: _sync (invoice.paid), inside")
-
-
-class Watched(Process):
-    """The desk under the watch of ``tests.e2e.points``; started again without importing it again."""
-
-    def __init__(self, environment: dict[str, str], folder: Path, log: Path) -> None:
-        super().__init__("run", {**environment, "POINTS": str(folder)}, log)
-        self._folder, self._pid = folder, 0
-        self._said: asyncio.StreamReader
-
-    async def open(self) -> None:
-        folder = self._folder
-        folder.mkdir()
-        (folder / "passed").touch()
-        reading, writing = os.pipe()
-        with self.log.open("ab") as log:
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.e2e.points", "run", cwd=ROOT,
-                env={**self.environment, "POINTS_SAID": str(writing)}, stdin=asyncio.subprocess.PIPE, stdout=log,
-                stderr=log, pass_fds=[writing], start_new_session=True)
-        os.close(writing)
-        self._said = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self._said), os.fdopen(reading, "rb"))
-
-    async def start(self, *, wait: bool = True) -> None:
-        assert self._child is not None and self._child.stdin is not None
-        self._child.stdin.write(b"start\n")
-        self._pid = int(await self._said.readline())
-        if wait:
-            await until("the desk is ready", self.is_ready, READY_SECONDS)
-
-    async def ended(self) -> int:
-        return int(await asyncio.wait_for(self._said.readline(), 60))
-
-    async def begin_anew(self) -> None:
-        """A fresh process, which has yet to learn what one remembers."""
-        os.kill(self._pid, signal.SIGTERM)
-        assert await self.ended() == 0
-        await self.start()
-
-    async def stop(self) -> int:
-        """End the desk and its watch."""
-        assert self._child is not None
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGTERM)
-        self._child.stdin.close()  # type: ignore[union-attr]
-        return await asyncio.wait_for(self._child.wait(), 30)
-
-    def arm(self, point: str) -> None:
-        (self._folder / "armed").write_text(point)
-
-    def passed(self) -> list[str]:
-        """The points passed so far, in order."""
-        return (self._folder / "passed").read_text().splitlines()
 
 
 class Shop:
@@ -153,7 +95,7 @@ async def shop(shop_url: str | None, tmp_path_factory: pytest.TempPathFactory) -
     async with world(folder, config=SELLING, sells=True, **more) as running:
         await running.command("stripe-setup")
         await running.desk.stop()
-        desk = Watched(running.environment, folder / "points", running.desk.log)
+        desk = Watched("tests.e2e.points_of_purchase", running.environment, folder / "points", running.desk.log)
         running.desk = desk
         await desk.open()
         await desk.start()
