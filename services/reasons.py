@@ -38,7 +38,6 @@ WORDS = {
     "not_told": "a device does not tell what its broker trades",
     "only_in_its_terminal": "positions of this account are changed in its own terminal",
     "not_executed": "the broker has not carried it out",
-    "targets_need_hedging": "several targets need an account that holds several positions of a symbol",
     "cancelled": "it was cancelled",
     "netted": "it was set off against an open position",
     "volume_above_open": "that is more than is open",

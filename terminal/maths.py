@@ -124,3 +124,13 @@ def spread_over(volume: Decimal, targets: Sequence[Decimal], step: Decimal) -> l
     shares = [step * (each + (1 if index < more else 0)) for index in range(len(targets))]
     shares[0] += rest
     return [(target, share) for target, share in zip(targets, shares, strict=True) if share > 0]
+
+
+def portions(volume: Decimal, targets: Sequence[Decimal], step: Decimal,
+             least: Decimal) -> list[tuple[Decimal, Decimal]]:
+    """Share a volume over as many of the first targets as get ``least`` or more each; (target, volume) pairs."""
+    for count in range(len(targets), 1, -1):
+        shares = spread_over(volume, targets[:count], step)
+        if all(share >= least for _, share in shares):
+            return shares
+    return [(target, volume) for target in targets[:1]]

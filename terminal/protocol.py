@@ -329,6 +329,24 @@ class DealFeed(Protocol):
 
 
 @runtime_checkable
+class TargetGateway(Protocol):
+    """A gateway whose netting accounts leave only the last target to the broker: the nearer ones the desk takes."""
+
+    def portions(self, volume: Decimal, targets: Sequence[Decimal],
+                 spec: SymbolSpec) -> Sequence[tuple[Decimal, Decimal]]:
+        """What of an order's volume each target closes: (target, lots), as far as the volume reaches.
+
+        ``targets`` are in the order they will be met; the last pair is the broker's.
+        """
+
+    async def take_target(self, ref: AccountRef, ticket: int, volume: Decimal, magic: int) -> TradeResult:
+        """Close ``volume`` lots of a position for the target of that number, which its deal then bears.
+
+        What bears the number already is the result, and nothing more is done. ``find`` knows the number too.
+        """
+
+
+@runtime_checkable
 class PasswordGateway(Protocol):
     """A gateway that signs in to accounts with their passwords."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from terminal.protocol import GatewayError
 
-TRADING = frozenset({"send", "close", "modify", "cancel"})
+TRADING = frozenset({"send", "close", "take_target", "modify", "cancel"})
 """Operations that change something at the broker: unanswered, nobody knows whether they were done."""
 LOST = frozenset({"terminal_lost", "bad_answer"})
 """Refusals after which a worker is of no more use."""

@@ -139,22 +139,22 @@ def _allowed(mode: TradeMode, side: Side) -> None:
 
 
 def legs(session: Session, request: OrderRequest, at: Market, hedging: bool) -> list[Leg]:
-    """The order in parts, one for each target as far as the volume reaches; none is below the minimum."""
-    spec, targets = at.spec, request.take_profits[:MOST_LEGS]
-    if len(targets) > 1 and not hedging:
-        raise Refused(faults.INVALID, "targets_need_hedging",
-                      "This account keeps one position a symbol, so an order can have one target only.")
+    """The order in parts, one for each target as far as the volume reaches; none is below the minimum.
+
+    An account that keeps one position a symbol takes the whole of it with the last of these targets. The nearer ones
+    are taken by who has sent it (``TargetGateway``).
+    """
+    spec = at.spec
     volume = maths.floor_to_step(request.volume, spec.volume_step)
     if volume < spec.volume_min:
         raise Refused(faults.INVALID_VOLUME, "volume_below_minimum", "The volume is below the symbol's minimum.")
     if volume > spec.volume_max:
         raise Refused(faults.INVALID_VOLUME, "volume_above_maximum", "The volume is above the symbol's maximum.")
     _within_limit(session, request.side, spec, volume)
-    for count in range(len(targets), 1, -1):
-        shares = maths.spread_over(volume, targets[:count], spec.volume_step)
-        if all(share >= spec.volume_min for _, share in shares):
-            return [Leg(number, share, target) for number, (target, share) in enumerate(shares)]
-    return [Leg(0, volume, targets[0] if targets else None)]
+    shares = maths.portions(volume, request.take_profits[:MOST_LEGS], spec.volume_step, spec.volume_min)
+    if not hedging or not shares:
+        return [Leg(0, volume, shares[-1][0] if shares else None)]
+    return [Leg(number, share, target) for number, (target, share) in enumerate(shares)]
 
 
 def _within_limit(session: Session, side: Side, spec: SymbolSpec, volume: Decimal) -> None:

@@ -18,8 +18,10 @@ DEAL_BUY, DEAL_SELL = 0, 1
 ENTRY_IN, ENTRY_OUT, ENTRY_INOUT, ENTRY_OUT_BY = range(4)
 CLIENT, MOBILE, WEB, EXPERT, BY_STOP_LOSS, BY_TAKE_PROFIT, BY_STOP_OUT = range(7)
 
-# A magic is the desk's tag above 48 bits: four name the leg, the rest the order. The last leg marks a close.
+# A magic is the desk's tag above 48 bits: four name the leg, the rest the order. The last leg marks a close. A part
+# that the desk closes at a target has a tag of its own, and the target's number in the place of the leg.
 TAG_BITS, LEG_BITS = 48, 44
+TARGET_TAG = 2
 LEG_MASK = 0xF << LEG_BITS
 CLOSING = 0xF
 MOST_LEGS = 15
@@ -28,6 +30,11 @@ MOST_LEGS = 15
 def is_ours(magic: int) -> bool:
     """Whether the desk gave this number."""
     return magic >> TAG_BITS == 1
+
+
+def is_target(magic: int) -> bool:
+    """Whether it marks a part that the desk closes at a target."""
+    return magic >> TAG_BITS == TARGET_TAG
 
 
 def leg_of(magic: int) -> int:

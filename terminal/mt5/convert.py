@@ -131,7 +131,12 @@ def deal(row: Any, digits: int, money_digits: int, login: str, server: str, cloc
 
 
 def _reason(number: int, magic: int) -> DealReason:
-    """A program's deal is a signal's if it bears our mark; a close that was asked for by hand is the client's."""
+    """A program's deal is a signal's if it bears our mark; a close that was asked for by hand is the client's.
+
+    What the desk closes at a target is a target's, as if the broker had done it.
+    """
+    if number == codes.EXPERT and codes.is_target(magic):
+        return DealReason.TAKE_PROFIT
     if number == codes.EXPERT and codes.is_ours(magic):
         return DealReason.CLIENT if codes.leg_of(magic) == codes.CLOSING else DealReason.SIGNAL
     return REASONS.get(number, DealReason.OTHER)

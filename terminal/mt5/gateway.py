@@ -8,8 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
+from terminal import maths
 from terminal.mt5 import wire
 from terminal.mt5.calls import SupervisionRules
+from terminal.mt5.codes import MOST_LEGS
 from terminal.mt5.launch import Launcher
 from terminal.mt5.opening import is_of
 from terminal.mt5.pacing import Clock
@@ -127,6 +129,16 @@ class TerminalGateway:
     async def close(self, ref: AccountRef, ticket: int, volume: Decimal | None = None) -> TradeResult:
         """Close a position, or a part of it."""
         return await self._pool.call(ref, "close", {"ticket": ticket, "volume": wire.plain(volume)}, _one(TradeResult))
+
+    def portions(self, volume: Decimal, targets: Sequence[Decimal],
+                 spec: SymbolSpec) -> Sequence[tuple[Decimal, Decimal]]:
+        """What of an order's volume each target closes, as far as the volume reaches."""
+        return maths.portions(volume, targets[:MOST_LEGS], spec.volume_step, spec.volume_min)
+
+    async def take_target(self, ref: AccountRef, ticket: int, volume: Decimal, magic: int) -> TradeResult:
+        """Close a part of a position at a target, once."""
+        return await self._pool.call(ref, "take_target", {
+            "ticket": ticket, "volume": wire.plain(volume), "magic": magic}, _one(TradeResult))
 
     async def modify(self, ref: AccountRef, ticket: int, stop_loss: Decimal | None,
                      take_profit: Decimal | None) -> TradeResult:

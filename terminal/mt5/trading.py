@@ -39,7 +39,7 @@ class Trader:
         """Execute an order once; what is there of it already is its result. GatewayError when nobody can say."""
         if not 0 <= request.magic < 1 << 64:
             raise GatewayError("invalid_request", "An order's number is a positive one of 64 bits.")
-        return self._whole(lambda: self._send_or_find(request, rules))
+        return self._whole(lambda: self._once(request.magic, lambda: self._send_new(request, rules)))
 
     def _whole(self, work: Callable[[], TradeResult]) -> TradeResult:
         """A refusal is a result; whatever fails once something was handed over leaves the outcome open."""
@@ -52,19 +52,20 @@ class Trader:
             error = failure.as_error() if isinstance(failure, CallFailed) else failure
             raise (faults.as_ambiguous(error) if self._session.handed_over > before else error) from None
 
-    def _send_or_find(self, request: OrderRequest, rules: Rules) -> TradeResult:
-        known = lookup.find(self._session, request.magic, datetime.now(UTC) - LOOK_BACK)
-        if known is not None:
+    def _once(self, magic: int, work: Callable[[], TradeResult], *, again: bool = False) -> TradeResult:
+        """Hand over what bears this number, or find what is there of it; ``again`` where a refusal is not the end."""
+        known = lookup.find(self._session, magic, datetime.now(UTC) - LOOK_BACK)
+        if known is not None and not (again and known.status == ResultStatus.REJECTED):
             return known
-        if request.magic in self._handed_over:
+        if magic in self._handed_over:
             raise GatewayError("terminal_away", "What became of this order is not known yet.", retryable=True,
                                ambiguous=True)
         before = self._session.handed_over
         try:
-            return self._send_new(request, rules)
+            return work()
         finally:
             if self._session.handed_over > before:
-                self._handed_over.add(request.magic)
+                self._handed_over.add(magic)
 
     def _send_new(self, request: OrderRequest, rules: Rules) -> TradeResult:
         session = self._session
@@ -192,7 +193,13 @@ class Trader:
         """Close a position or a part of it; one that is closed already is done."""
         return self._whole(lambda: self._close(ticket, volume))
 
-    def _close(self, ticket: int, volume: Decimal | None) -> TradeResult:
+    def take_target(self, ticket: int, volume: Decimal, magic: int) -> TradeResult:
+        """Close a part of a position at a target, whose number is on the deal; what bears it already is its result."""
+        if not codes.is_target(magic):
+            raise GatewayError("invalid_request", "That is not the number of a target.")
+        return self._whole(lambda: self._once(magic, lambda: self._close(ticket, volume, magic), again=True))
+
+    def _close(self, ticket: int, volume: Decimal | None, magic: int | None = None) -> TradeResult:
         session = self._session
         checks.may_trade(session)
         row = self._position(ticket)
@@ -208,8 +215,8 @@ class Trader:
         fields: sending.Fields = {
             "action": codes.DEAL, "symbol": row.symbol, "volume": float(lots), "position": int(row.ticket),
             "type": codes.SELL if side == Side.BUY else codes.BUY, "price": float(at.exit(side)),
-            "deviation": EXIT_DEVIATION, "magic": codes.closing_magic(int(row.magic)), "comment": "",
-            "type_time": codes.GTC}
+            "deviation": EXIT_DEVIATION, "comment": "", "type_time": codes.GTC,
+            "magic": codes.closing_magic(int(row.magic)) if magic is None else magic}
 
         def refresh() -> None:
             again = self._position(ticket)

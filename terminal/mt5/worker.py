@@ -38,7 +38,8 @@ class Worker:
             "account": lambda _: self._at.account(), "positions": lambda _: self._at.positions(),
             "orders": lambda _: self._at.orders(), "symbols": lambda _: self._at.symbols(),
             "symbol": lambda args: self._at.symbol(args["name"]), "tick": lambda args: self._at.tick(args["symbol"]),
-            "loss": self._loss, "send": self._send, "close": self._close, "modify": self._modify,
+            "loss": self._loss, "send": self._send, "close": self._close, "take_target": self._take_target,
+            "modify": self._modify,
             "cancel": lambda args: self._trading.cancel(int(args["ticket"])), "find": self._find,
             "deals": lambda args: self._at.deals(moment(args["since"]))}
 
@@ -119,6 +120,9 @@ class Worker:
 
     def _close(self, args: Args) -> Any:
         return self._trading.close(int(args["ticket"]), decimal(args.get("volume")))
+
+    def _take_target(self, args: Args) -> Any:
+        return self._trading.take_target(int(args["ticket"]), Decimal(args["volume"]), int(args["magic"]))
 
     def _modify(self, args: Args) -> Any:
         return self._trading.modify(int(args["ticket"]), decimal(args.get("stop_loss")),

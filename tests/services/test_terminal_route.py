@@ -157,11 +157,11 @@ async def test_the_reason_of_a_check_of_our_own_is_kept(desk: Desk, line: Troubl
                                                       now: datetime) -> None:
     (order_id,) = await approved(desk, now)
     await change_accounts(desk)
-    answering(line, refusal(10013, "targets_need_hedging"))
+    answering(line, refusal(10013, "target_too_close"))
     await run(live("w"), now)
     refused = await order(desk, order_id)
     assert (refused.status, refused.reason, refused.retcode, refused.error) == (
-        "rejected", "targets_need_hedging", 10013, "No.")
+        "rejected", "target_too_close", 10013, "No.")
 
 
 @pytest.mark.parametrize("call", ["account", "send"])

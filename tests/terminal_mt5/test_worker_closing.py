@@ -1,6 +1,8 @@
 """Through the worker's pipes: closing, moving levels, withdrawing; done twice is done once."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,11 @@ from typing import Any
 import pytest
 
 from terminal.protocol import GatewayError, OrderType, Side
-from tests.terminal_mt5.stage import LOGIN, SERVER, Pipe, Stage, order, staged
+from tests.terminal_mt5.stage import LOGIN, MAGIC, SERVER, Pipe, Stage, order, staged
 
 D = Decimal
+# The first target of the order with the number 1.
+TARGET = (MAGIC << 1 | 1 << 44) + 1
 
 
 @pytest.fixture
@@ -54,6 +58,53 @@ async def test_a_position_is_closed_in_parts(stage: Stage, worker: Pipe) -> None
     again = await worker.act("close", ticket=ticket, volume=None)
     assert (again.status, again.retcode, again.ticket, again.volume) == ("filled", 10036, ticket, None)
     assert sends(stage) == before
+
+
+@pytest.mark.parametrize("fault", [None, "no_answer", "timeout_after_fill", "late_fill"])
+async def test_a_target_is_taken_once_whatever_the_broker_answers(stage: Stage, fault: str | None) -> None:
+    stage.broker.add_account("5030", "net", server=SERVER, mode="netting")
+    worker = await stage.worker(login="5030", password="net")
+    ticket = await ticket_of(worker, volume=D("0.09"), take_profits=[D("1.086"), D("1.09"), D("1.1")])
+    stage.broker.set_price("EURUSD", D("1.08600"), D("1.08610"))
+    ask = {"ticket": ticket, "volume": "0.03", "magic": TARGET}
+    if fault is not None:
+        stage.broker.faults.add("5030", fault, seconds=0.3)
+        with pytest.raises(GatewayError) as unclear:
+            await worker.act("take_target", **ask)
+        assert unclear.value.ambiguous
+    for turn in range(4):
+        if turn == (0 if fault == "no_answer" else 2):
+            worker = await stage.worker(login="5030", password="net")  # one that remembers nothing
+        try:
+            taken = await worker.act("take_target", **ask)
+        except GatewayError as error:
+            assert error.ambiguous and turn < 2
+            await asyncio.sleep(0.4)
+            continue
+        assert (taken.status, taken.volume, taken.price, taken.ticket) == ("filled", D("0.03"), D("1.08600"), ticket)
+    (held,) = stage.broker.book.positions_of(5030)
+    assert held.volume == D("0.06") and held.magic == MAGIC | 1
+    found = await worker.find(TARGET)
+    assert found is not None and found.volume == D("0.03")
+    opened = await worker.find(MAGIC | 1)
+    assert opened is not None and opened.volume == D("0.09"), "its order is what it was"
+    rows = await worker.ask("deals", since=datetime.now(UTC) - timedelta(minutes=5))
+    assert [(row["entry"], row["reason"], row["magic"]) for row in rows] == [
+        ("in", "signal", MAGIC | 1), ("out", "take_profit", TARGET)]
+
+
+async def test_a_target_that_was_refused_may_be_tried_again(stage: Stage, worker: Pipe) -> None:
+    ticket = await ticket_of(worker)
+    stage.broker.faults.add(LOGIN, "reject")
+    refused = await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
+    assert refused.status == "rejected"
+    for volume, reason in (("0.2", "volume_above_open"), ("0.005", "volume_not_in_steps")):
+        refused = await worker.act("take_target", ticket=ticket, volume=volume, magic=TARGET)
+        assert (refused.status, refused.reason) == ("rejected", reason)
+    with pytest.raises(GatewayError):
+        await worker.act("take_target", ticket=ticket, volume="0.03", magic=MAGIC | 1)
+    taken = await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
+    assert (taken.status, taken.volume) == ("filled", D("0.03"))
 
 
 async def test_a_position_that_closes_meanwhile_is_done(stage: Stage, worker: Pipe) -> None:

@@ -196,8 +196,6 @@ async def test_what_became_of_a_waiting_order(stage: Stage, worker: Pipe) -> Non
 async def test_a_netting_account_has_one_position_a_symbol(stage: Stage) -> None:
     stage.broker.add_account("5030", "net", server=SERVER, mode="netting")
     worker = await stage.worker(login="5030", password="net")
-    refused = await worker.send(order(1, take_profits=[D("1.09"), D("1.1")]))
-    assert (refused.status, refused.retcode, refused.reason) == ("rejected", 10013, "targets_need_hedging")
     first = await worker.send(order(2, volume=D("0.1"), take_profits=[D("1.09")]))
     stage.broker.set_price("EURUSD", D("1.08600"), D("1.08610"))
     second = await worker.send(order(3, volume=D("0.3")))
@@ -219,6 +217,22 @@ async def test_a_netting_account_has_one_position_a_symbol(stage: Stage) -> None
     closed = await worker.act("close", ticket=first.ticket, volume=None)
     assert closed.status == "filled" and await worker.ask("positions") == []
     assert set(executed(stage, 3, "5030")) == {D("0.3")}
+
+
+@pytest.mark.parametrize(("volume", "last"), [("0.09", "1.1"), ("0.02", "1.095"), ("0.01", "1.09")])
+@pytest.mark.parametrize("kind", [OrderType.MARKET, OrderType.LIMIT])
+async def test_on_a_netting_account_the_broker_has_the_last_target(stage: Stage, kind: OrderType, volume: str,
+                                                                  last: str) -> None:
+    """The last that the volume reaches: what is left for it is the same as on an account that hedges."""
+    stage.broker.add_account("5030", "net", server=SERVER, mode="netting")
+    worker = await stage.worker(login="5030", password="net")
+    targets = [D("1.09"), D("1.095"), D("1.1")]
+    await worker.send(order(1, volume=D(volume), take_profits=targets, stop_loss=D("1.07"), order_type=kind,
+                            price=D("1.08") if kind == OrderType.LIMIT else None))
+    stage.broker.set_price("EURUSD", D("1.07990"), D("1.08000"))
+    (held,) = stage.broker.book.positions_of(5030)
+    assert (held.volume, held.tp, held.sl, held.magic) == (D(volume), D(last), D("1.07"), MAGIC | 1)
+    assert executed(stage, 1, "5030") == [D(volume)] and held.comment == "CS1"
 
 
 async def test_an_order_is_found_however_its_position_ended(stage: Stage, worker: Pipe) -> None:
