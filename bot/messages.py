@@ -105,7 +105,9 @@ def deal(of: dict[str, Any]) -> str:
     left = Decimal(of["remaining"])
     rest = f" · {numbers.lots(left)} still open" if left else ""
     mark = "🟢" if result >= 0 else "🔴"
-    return (f"{mark} {head}\n{texts.reason(of['reason']).capitalize()}: {volume} @ {price} · "
+    why = texts.TARGET_REACHED.format(target=of["target"], targets=of["targets"]) if of.get("target") \
+        else f"{texts.reason(of['reason']).capitalize()}:"
+    return (f"{mark} {head}\n{why} {volume} @ {price} · "
             f"<b>{numbers.signed_money(result, of['currency'])}</b>{rest}")
 
 

@@ -67,6 +67,9 @@ CLOSING = "Closing…"
 POSITION_CHANGED = "The position has changed. Look at it again."
 CLOSE_FAILED = "⚠️ <b>{symbol}</b> was not closed.\n{why}"
 ACT_CLOSED = "Closed {lots} lots{at}."
+TARGET_REACHED = "Target {target} of {targets} reached: closed"
+TARGET_REFUSED = "The price has reached target {target} of {targets}, but its part was not closed: {why}. " \
+                 "It is tried again while the price is there."
 ACT_MOVED = "Stop and target are set."
 ACT_OPEN = "The broker has not answered yet. It is asked what became of it, and nothing is sent twice."
 ACT_REFUSED = {True: "Not closed: {why}.", False: "Stop and target not changed: {why}."}

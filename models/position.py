@@ -115,7 +115,8 @@ class PositionEvent(Base):
 class PositionAct(Base):
     """The intent to close or change a position, written before the terminal hears of it. One open act a position.
 
-    ``position_volume`` is what was open when it was asked for; ``volume`` what is to be closed of it.
+    ``position_volume`` is what was open when it was asked for; ``volume`` what is to be closed of it. What the desk
+    closes at the ``target`` of an order (the first is 1) is written once.
     """
 
     __tablename__ = "position_acts"
@@ -123,12 +124,17 @@ class PositionAct(Base):
         Index("uq_position_acts_open", "account_id", "ticket", unique=True,
               sqlite_where=text("status IN ('queued', 'sent', 'unknown')"),
               postgresql_where=text("status IN ('queued', 'sent', 'unknown')")),
+        Index("uq_position_acts_target", "order_id", "target", unique=True,
+              sqlite_where=text("status IN ('queued', 'sent', 'unknown', 'done')"),
+              postgresql_where=text("status IN ('queued', 'sent', 'unknown', 'done')")),
         Index(None, "status", "next_try_at"),
     )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id"))
+    target: Mapped[int | None] = mapped_column(Integer)
     ticket: Mapped[int] = mapped_column(BigInteger)
     symbol: Mapped[str] = mapped_column(String(32))
     kind: Mapped[str] = mapped_column(String(8))

@@ -94,15 +94,17 @@ class _Effects:
         until = [row for row in self._positions[position_id] if row.deal_id <= deal.id]
         position = shares.of_position(until)
         remaining = sum((share.left for share in position.values()), ZERO)
-        for magic in sorted({*position, shares.magic_of_order(deal.magic)}):
+        owner, target = shares.target_of(deal.magic) or (shares.magic_of_order(deal.magic), None)
+        for magic in sorted({*position, owner}):
             found = await self._find(magic)
             if found is None or found[1][0] == OrderStatus.CLOSED:
                 continue
             if not position:
                 _follow(found[0], deal)
                 remaining = deal.remaining_volume or ZERO
-            if deal.entry != DealEntry.IN or found[1][0] == OrderStatus.PLACED:
-                await _tell(self._session, self._account, deal, found[0], remaining, self._now)
+            is_news = deal.entry != DealEntry.IN or found[1][0] == OrderStatus.PLACED
+            if is_news and (target is None or magic == owner):
+                await _tell(self._session, self._account, deal, found[0], remaining, self._now, target)
 
     async def write(self) -> None:
         """Bring every order that was touched to what its deals say."""
@@ -201,15 +203,16 @@ async def _deals(session: AsyncSession, account_id: int, position_ids: Sequence[
 
 
 async def _tell(session: AsyncSession, account: Account, deal: Deal, order: Order, remaining: Decimal,
-                now: datetime) -> None:
-    """Owe the user a message about what happened while they were not looking."""
+                now: datetime, target: int | None = None) -> None:
+    """Owe the user a message about what happened while they were not looking; at which ``target`` of the order."""
     chat_id = await session.scalar(select(User.telegram_id).where(User.id == order.user_id, User.blocked_at.is_(None)))
     if chat_id is not None:
         await outbox.say(session, chat_id, f"deal:{account.id}:{deal.id}", {
             "template": "deal", "symbol": deal.symbol, "side": order.side, "reason": _reason_of(deal),
             "entry": deal.entry.value, "volume": format(deal.volume, "f"), "price": format(deal.price, "f"),
             "profit": format(deal.profit + deal.swap + deal.commission + deal.fee, "f"),
-            "currency": account.currency, "remaining": format(remaining, "f"), "account": account.label}, now)
+            "currency": account.currency, "remaining": format(remaining, "f"), "account": account.label,
+            "target": target, "targets": len(order.take_profits)}, now)
 
 
 def _reason_of(deal: Deal) -> str:

@@ -1,7 +1,7 @@
 """Whose a position is: each order's part in it, reckoned from the position's deals.
 
-Where orders share a position (netting), what was opened first is closed first. An order that only closed what others
-had opened has been set off against them.
+Where orders share a position (netting), what was opened first is closed first; what the desk closes at an order's
+target is that order's. An order that only closed what others had opened has been set off against them.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,15 @@ ZERO = Decimal(0)
 # A magic is our tag, then in four bits which leg of the order it is, then the order; the last leg marks a close.
 TAG_SHIFT, LEG_SHIFT, LEGS = 48, 44, 16
 LEG_BITS = CLOSING = (LEGS - 1) << LEG_SHIFT
+# What the desk closes at a target has a tag of its own, and the target's number, from 1, in the place of the leg.
+TARGET_TAG, LOT = 2, (1 << LEG_SHIFT) - 1
 FIRST, LAST = 1 << TAG_SHIFT, (2 << TAG_SHIFT) - 1
 
 
 @dataclass(slots=True)
 class Share:
-    """An order's part. ``left`` is still open; ``result`` is net of everything; ``end`` closed something last."""
+    """An order's part. Of what it ``opened`` so much is ``left``; ``result`` is net of everything; ``end`` closed
+    something last."""
 
     ticket: int
     fills: list[tuple[Decimal, Decimal]] = field(default_factory=list)
@@ -28,6 +31,7 @@ class Share:
     result: Decimal = ZERO
     end: DealRecord | None = None
     is_set_off: bool = False
+    opened: Decimal = ZERO
 
     @property
     def volume(self) -> Decimal:
@@ -44,7 +48,7 @@ class Share:
         ends = [end for end in (self.end, other.end) if end is not None]
         return Share(self.ticket, [*self.fills, *other.fills], self.left + other.left, self.result + other.result,
                      max(ends, key=lambda end: end.deal_id, default=None),
-                     self.is_set_off and other.is_set_off)
+                     self.is_set_off and other.is_set_off, self.opened + other.opened)
 
 
 @dataclass(slots=True)
@@ -64,6 +68,18 @@ def magic_of_order(magic: int) -> int:
 def legs_of(magic: int) -> list[int]:
     """The magics an order's legs may have."""
     return [magic + (leg << LEG_SHIFT) for leg in range(LEGS)]
+
+
+def target_magic(magic: int, target: int) -> int:
+    """What marks the part that is closed at an order's target; ``target`` counts from 1."""
+    return TARGET_TAG << TAG_SHIFT | target << LEG_SHIFT | magic & LOT
+
+
+def target_of(magic: int) -> tuple[int, int] | None:
+    """The magic of the order, and which of its targets, that a part was closed at; None where it is no such part."""
+    if magic >> TAG_SHIFT != TARGET_TAG:
+        return None
+    return FIRST | magic & LOT, (magic & LEG_BITS) >> LEG_SHIFT
 
 
 def of_position(deals: Iterable[DealRecord]) -> dict[int, Share]:
@@ -88,17 +104,23 @@ def of_position(deals: Iterable[DealRecord]) -> dict[int, Share]:
             continue
         opened.append(_Part(magic, mine, rest))
         mine.left += rest
+        mine.opened += rest
         if deal.entry == DealEntry.IN:
             mine.result += deal.commission + deal.fee
     return found
 
 
 def _close(opened: list[_Part], deal: DealRecord) -> Decimal:
-    """Take a closing deal from what was opened first, with its money by volume; returns what it closes no more."""
+    """Take a closing deal from what was opened first, with its money by volume; returns what it closes no more.
+
+    At an order's target its own part comes before the others'.
+    """
     closed = min(deal.volume, sum((part.volume for part in opened), ZERO))
     money, rest = deal.profit + deal.swap + deal.commission + deal.fee, closed
-    while rest > 0:
-        part = opened[0]
+    owner, _ = target_of(deal.magic) or (None, 0)
+    for part in sorted(opened, key=lambda part: part.magic != owner) if owner else list(opened):
+        if rest == 0:
+            break
         taken = min(part.volume, rest)
         part.share.result += money * taken / closed
         part.share.left -= taken
@@ -106,5 +128,5 @@ def _close(opened: list[_Part], deal: DealRecord) -> Decimal:
         part.volume -= taken
         rest -= taken
         if part.volume == 0:
-            opened.pop(0)
+            opened.remove(part)
     return deal.volume - closed

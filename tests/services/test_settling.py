@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.engine import Engine
 
+from bot import messages
 from models.account import Account
 from models.message import OutboxItem, OutboxKind
 from models.order import Order, OrderStatus
@@ -192,6 +193,43 @@ async def test_orders_that_share_a_position_are_closed_in_turn(desk: Desk, broke
     assert [(o.status, o.reason, o.profit) for o in found] == [
         ("closed", "netted", D("30.00")), ("filled", None, D("15.00")), ("closed", "netted", None)]
     assert (found[2].volume, found[2].fill_price) == (D("0.15"), D("1.07500"))
+
+
+async def test_a_part_that_is_closed_at_a_target_is_its_own_orders(desk: Desk, broker: Broker, now: datetime) -> None:
+    """Three orders share a position; the second reaches a target, then the owner closes by hand, then the broker."""
+    first = await order(desk)
+    a, b, c = first.magic or 0, orders.new_magic(), orders.new_magic()
+    async with desk.database.writing() as session:
+        for number, magic in ((1, b), (2, c)):
+            await session.execute(update(Order).where(Order.id == (await order(desk, number)).id).values(
+                account_id=first.account_id, user_id=first.user_id, status="unknown", magic=magic,
+                take_profits=["1.08", "1.09", "1.1"]))
+    await broker.tell(*(broker.deal(magic, IN, volume, "1.07000") for magic, volume in (
+        (a, "0.10"), (b, "0.30"), (c, "0.30"))))
+    taken = {"reason": DealReason.TAKE_PROFIT}
+    await broker.tell(broker.deal(shares.target_magic(b, 1), OUT, "0.10", "1.08000", profit="100", **taken))
+
+    async def results() -> list[tuple[str, str | None, D | None]]:
+        found = [await order(desk, number) for number in range(3)]
+        return [(o.status, o.reason, o.profit) for o in found]
+
+    filled = ("filled", None, None)
+    assert await results() == [filled, ("filled", None, D("100.00")), filled]
+    await broker.tell(broker.deal(a, OUT, "0.20", "1.08500", profit="300", reason=BY_HAND))
+    assert await results() == [("closed", "client", D("150.00")), ("filled", None, D("250.00")), filled]
+    await broker.tell(broker.deal(shares.target_magic(b, 2), OUT, "0.10", "1.09000", profit="200", **taken))
+    assert await results() == [("closed", "client", D("150.00")), ("closed", "take_profit", D("450.00")), filled]
+    await broker.tell(broker.deal(shares.target_magic(c, 1), OUT, "0.10", "1.09000", profit="200", **taken),
+                      broker.deal(a, OUT, "0.20", "1.10000", profit="600", **taken))
+    assert (await results())[2] == ("closed", "take_profit", D("800.00"))
+    async with desk.database.reading() as session:
+        payloads = list(await session.scalars(select(OutboxItem.payload).where(OutboxItem.kind == OutboxKind.TEXT)
+                                              .order_by(OutboxItem.id)))
+    assert [(p["target"], p["volume"], p["remaining"]) for p in payloads if p] == [
+        (1, "0.10", "0.60"), (None, "0.20", "0.40"), (2, "0.10", "0.30"), (1, "0.10", "0.20"), (None, "0.20", "0.00")]
+    texts = [messages.deal(p) for p in payloads if p]
+    assert "\nTarget 1 of 3 reached: closed 0.10 @ 1.08000 · <b>+" in texts[0] and texts[0].endswith("0.60 still open")
+    assert "\nBy hand: 0.20 @" in texts[1] and "\nTake profit: 0.20 @" in texts[4]
 
 
 async def test_what_an_owner_trades_alone_is_not_reckoned_deal_by_deal(desk: Desk, broker: Broker) -> None:
