@@ -1,16 +1,19 @@
 """Equity over time: the points of an account's curve, its peak and falls, and how the curve is thinned as it ages.
 
-The peak and the deepest fall are kept apart from the curve, so thinning loses nothing of them.
+The peak and the deepest fall are kept apart from the curve, so thinning loses nothing of them. What is paid in is no
+gain and what is paid out no loss: changes leave it out, and it scales the peak, so that how far equity is below its
+peak stays as it was (a time-weighted return, as GIPS reckons it).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, delete, func, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, cast, delete, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from models.database import Database
 from models.order import EquityPeak
@@ -19,6 +22,12 @@ from models.position import EquityPoint
 HUNDREDTH = Decimal("0.01")
 # What a device reports may be absurd: a share of next to nothing has more digits than the usual 28.
 _WIDE = Context(prec=80, rounding=ROUND_HALF_UP)
+_KEPT = Context(prec=28)
+ZERO, ONE = Decimal(0), Decimal(1)
+# A peak beyond this is no money, and what devices report may make any; a scale is kept between this and its inverse.
+MOST = Decimal("1e30")
+# What the scale is multiplied by where the peak starts anew: any peak of before is next to nothing in it.
+ANEW = Decimal("1e-12")
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 # How old a point is, and how far apart from then on points are: the last one of each such span stays.
 AGES = ((DAY, timedelta(minutes=15)), (WEEK, timedelta(hours=1)), (timedelta(days=90), DAY))
@@ -27,20 +36,71 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Equity with what had been paid in by then less what had been paid out; None where nobody tells."""
+
+    equity: Decimal
+    net_deposits: Decimal | None
+
+    def flow_since(self, net_deposits: Decimal | None) -> Decimal:
+        """What has come in since so much had been paid in; what is not known is taken for nothing."""
+        if self.net_deposits is None or net_deposits is None:
+            return ZERO
+        return self.net_deposits - net_deposits
+
+    def change_since(self, before: "Standing") -> Decimal:
+        """What has been gained or lost."""
+        return self.equity - before.equity - self.flow_since(before.net_deposits)
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
-    """The highest equity on record and the deepest fall from a peak, in percent."""
+    """The highest equity on record and the deepest fall from a peak, in percent.
+
+    The highest equity is in the money that is there now. ``net_deposits`` is what had been paid in when it was last
+    told, ``scale`` what all flows together have multiplied the peak by: peaks of before and after a flow compare by
+    it. ``at`` is when the account was seen so.
+    """
 
     equity: Decimal
     deepest: Decimal
+    net_deposits: Decimal | None = None
+    scale: Decimal = ONE
+    at: datetime = field(default=BEGINNING, compare=False)
 
-    def with_equity(self, equity: Decimal) -> "Peak":
-        """After the account has been seen with this equity."""
-        highest = max(self.equity, equity)
-        return Peak(highest, max(self.deepest, fall(highest, equity)))
+    def seen(self, standing: Standing, at: datetime) -> "Peak":
+        """After the account has been seen so."""
+        flow = standing.flow_since(self.net_deposits)
+        before = self._scaled(standing.equity, flow) if flow else self
+        highest = max(before.equity, standing.equity)
+        return Peak(highest, max(self.deepest, fall(highest, standing.equity)), standing.net_deposits, before.scale, at)
+
+    def _scaled(self, equity: Decimal, flow: Decimal) -> "Peak":
+        """After a flow that has led to this equity; the deepest fall stays. With nothing to go by it starts anew."""
+        without = equity - flow
+        if min(self.equity, equity, without) > 0:
+            peak, scale = (_KEPT.plus(_WIDE.divide(_WIDE.multiply(number, equity), without))
+                           for number in (self.equity, self.scale))
+            if peak < MOST:
+                return replace(self, equity=peak, scale=_bounded(scale))
+        return replace(self, equity=equity, scale=_bounded(self.scale * ANEW))
 
     def joined(self, other: "Peak") -> "Peak":
-        """What two who watched the same account know together."""
-        return Peak(max(self.equity, other.equity), max(self.deepest, other.deepest))
+        """What two who watched the same account know together, in the money of whoever has seen it last."""
+        newer, older = (self, other) if self._order > other._order else (other, self)
+        highest = older.equity
+        if older.scale != newer.scale:
+            highest = _KEPT.plus(_WIDE.divide(_WIDE.multiply(highest, newer.scale), older.scale))
+        return replace(newer, equity=max(newer.equity, highest), deepest=max(newer.deepest, older.deepest))
+
+    @property
+    def _order(self) -> tuple[datetime, Decimal, bool, Decimal]:
+        return self.at, self.scale, self.net_deposits is not None, self.net_deposits or ZERO
+
+
+def _bounded(scale: Decimal) -> Decimal:
+    """After decades of flows one that has grown out of all proportion is counted from one again."""
+    return scale if ONE / MOST < scale < MOST else ONE
 
 
 def joined(*known: Peak | None) -> Peak | None:
@@ -53,11 +113,11 @@ def joined(*known: Peak | None) -> Peak | None:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is on record of an account; equities are None where no point is that old."""
+    """What is on record of an account; where no point is that old there is None."""
 
     peak: Peak | None
-    day_ago: Decimal | None
-    week_ago: Decimal | None
+    day_ago: Standing | None
+    week_ago: Standing | None
 
 
 def fall(peak: Decimal, equity: Decimal) -> Decimal:
@@ -72,25 +132,35 @@ def percent(part: Decimal, whole: Decimal) -> Decimal:
     return _WIDE.quantize(_WIDE.multiply(_WIDE.divide(part, whole), Decimal(100)), HUNDREDTH)
 
 
-def _equity_before(name: str) -> Any:
-    return (select(EquityPoint.equity)
-            .where(EquityPoint.account_id == bindparam("account_id"), EquityPoint.at <= bindparam(name))
-            .order_by(EquityPoint.at.desc()).limit(1).scalar_subquery())
+def _past() -> Any:
+    """One row with the peak and the newest points that are a day and a week old, each null where there is none."""
+    account_id: Any = bindparam("account_id")
+    day, week = aliased(EquityPoint), aliased(EquityPoint)
+    source: Any = select(literal(1)).subquery().outerjoin(EquityPeak, EquityPeak.account_id == account_id)
+    for point, name in ((day, "day"), (week, "week")):
+        newest = (select(func.max(EquityPoint.at)).where(
+            EquityPoint.account_id == account_id, EquityPoint.at <= bindparam(name)).scalar_subquery())
+        source = source.outerjoin(point, and_(point.account_id == account_id, point.at == newest))
+    return select(
+        EquityPeak.peak, EquityPeak.max_drawdown_percent, EquityPeak.net_deposits, EquityPeak.scale,
+        EquityPeak.updated_at, day.equity, day.net_deposits, week.equity, week.net_deposits).select_from(source)
 
 
-def _of_peak(column: Any) -> Any:
-    return select(column).where(EquityPeak.account_id == bindparam("account_id")).scalar_subquery()
-
-
-_PAST = select(_of_peak(EquityPeak.peak), _of_peak(EquityPeak.max_drawdown_percent), _equity_before("day"),
-               _equity_before("week"))
+_PAST = _past()
 
 
 async def past(session: AsyncSession, account_id: int, now: datetime) -> Past:
     """Peak and reference points in one question: it is asked at every refresh."""
-    peak, deepest, day, week = (await session.execute(
+    *peak, day, paid_by_day, week, paid_by_week = (await session.execute(
         _PAST, {"account_id": account_id, "day": now - DAY, "week": now - WEEK})).one()
-    return Past(Peak(peak, deepest) if peak is not None else None, day, week)
+    return Past(Peak(*peak) if peak[0] is not None else None,
+                Standing(day, paid_by_day) if day is not None else None,
+                Standing(week, paid_by_week) if week is not None else None)
+
+
+def recorded(row: EquityPeak) -> Peak:
+    """A peak as it is on record."""
+    return Peak(row.peak, row.max_drawdown_percent, row.net_deposits, row.scale, row.updated_at)
 
 
 async def series(session: AsyncSession, account_id: int, since: datetime) -> list[EquityPoint]:

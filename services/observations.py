@@ -6,7 +6,7 @@ is one transaction. A process that dies loses what it saw in the last moments, a
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint
 from services import accounts, history
-from services.equity import Peak
+from services.equity import Peak, joined, recorded
 from services.upsert import insert
 from terminal.protocol import AccountSnapshot, Position
 
@@ -36,17 +36,16 @@ CHUNK = 400
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Equity and balance at one moment."""
+    """Equity and balance at one moment, and what had been paid in by then; None where nobody tells."""
 
     at: datetime
     equity: Decimal
     balance: Decimal
+    net_deposits: Decimal | None = None
 
     def is_due_after(self, last: "Point | None") -> bool:
         """Whether it says something new, and the last one is a minute old."""
-        if last is None:
-            return True
-        return self.at - last.at >= POINT_EVERY and (self.equity, self.balance) != (last.equity, last.balance)
+        return last is None or (self.at - last.at >= POINT_EVERY and replace(self, at=last.at) != last)
 
 
 @dataclass(slots=True)
@@ -63,15 +62,15 @@ class Batch:
     """What waits to be written, each with when it was seen: under load one batch follows the other for hours."""
 
     points: dict[int, Point] = field(default_factory=dict)
-    peaks: dict[int, tuple[Peak, datetime]] = field(default_factory=dict)
+    peaks: dict[int, Peak] = field(default_factory=dict)
     troubles: dict[int, tuple[str, datetime]] = field(default_factory=dict)
     sound: dict[int, tuple[AccountSnapshot, datetime]] = field(default_factory=dict)
     levels: dict[int, tuple[Account, Sequence[Position], datetime]] = field(default_factory=dict)
 
-    def add_peak(self, account_id: int, peak: Peak, now: datetime) -> None:
+    def add_peak(self, account_id: int, peak: Peak) -> None:
         """A mark that waits already is only raised."""
         before = self.peaks.get(account_id)
-        self.peaks[account_id] = (peak, now) if before is None else (peak.joined(before[0]), max(now, before[1]))
+        self.peaks[account_id] = peak if before is None else peak.joined(before)
 
     def __bool__(self) -> bool:
         return bool(self.points or self.peaks or self.troubles or self.sound or self.levels)
@@ -92,19 +91,17 @@ class Observations:
 
     def peak_of(self, account_id: int) -> Peak | None:
         """The peak that is not yet on record."""
-        found = self._at_work.peaks.get(account_id), self._waiting.peaks.get(account_id)
-        known = [peak for peak, _ in filter(None, found)]
-        return known[0].joined(known[-1]) if known else None
+        return joined(self._at_work.peaks.get(account_id), self._waiting.peaks.get(account_id))
 
     def seen(self, account: Account, snapshot: AccountSnapshot, positions: Sequence[Position], peak: Peak | None,
              now: datetime) -> None:
         """The account was read: a point of its curve, its ``peak`` if it has moved, how it and its positions stand."""
-        point = Point(snapshot.taken_at, snapshot.equity, snapshot.balance)
+        point = Point(snapshot.taken_at, snapshot.equity, snapshot.balance, snapshot.net_deposits)
         if point.is_due_after(self._last.get(account.id)):
             _put(self._last, account.id, point)
             self._waiting.points[account.id] = point
         if peak is not None:
-            self._waiting.add_peak(account.id, peak, now)
+            self._waiting.add_peak(account.id, peak)
         if _has_changed(account, snapshot):
             self._waiting.troubles.pop(account.id, None)
             self._waiting.sound[account.id] = snapshot, now
@@ -158,8 +155,8 @@ class Observations:
                             self._levels[account_id].is_noted = True
                 except BaseException:
                     # A point or a mark comes again with the next refresh; a peak may not.
-                    for account_id, (peak, seen_at) in self._at_work.peaks.items():
-                        self._waiting.add_peak(account_id, peak, seen_at)
+                    for account_id, peak in self._at_work.peaks.items():
+                        self._waiting.add_peak(account_id, peak)
                     for account_id in self._at_work.points:
                         self._last.pop(account_id, None)
                     raise
@@ -198,15 +195,16 @@ async def _write(session: AsyncSession, batch: Batch) -> list[int]:
     return noted
 
 
-async def _write_peaks(session: AsyncSession, peaks: dict[int, tuple[Peak, datetime]]) -> None:
+async def _write_peaks(session: AsyncSession, peaks: dict[int, Peak]) -> None:
     """Raise what is on record; another replica may have seen a higher peak or a deeper fall meanwhile."""
     for account_id in sorted(peaks):
         known = await session.scalar(
             select(EquityPeak).where(EquityPeak.account_id == account_id).with_for_update())
-        peak, now = peaks[account_id]
+        peak = peaks[account_id]
         if known is not None:
-            peak = peak.joined(Peak(known.peak, known.max_drawdown_percent))
-        values = {"peak": peak.equity, "max_drawdown_percent": peak.deepest, "updated_at": now}
+            peak = peak.joined(recorded(known))
+        values = {"peak": peak.equity, "max_drawdown_percent": peak.deepest, "net_deposits": peak.net_deposits,
+                  "scale": peak.scale, "updated_at": peak.at}
         statement = insert(session, EquityPeak).values(account_id=account_id, **values)
         await session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
 
@@ -220,8 +218,8 @@ async def _write_points(session: AsyncSession, points: dict[int, Point]) -> None
                   .where(EquityPoint.account_id.in_(chunk)).group_by(EquityPoint.account_id).subquery())
         rows = await session.scalars(select(EquityPoint).join(
             newest, (newest.c.account_id == EquityPoint.account_id) & (newest.c.at == EquityPoint.at)))
-        last = {row.account_id: Point(row.at, row.equity, row.balance) for row in rows}
-        due = [{"account_id": account_id, "at": point.at, "equity": point.equity, "balance": point.balance}
+        last = {row.account_id: Point(row.at, row.equity, row.balance, row.net_deposits) for row in rows}
+        due = [{"account_id": account_id, **asdict(point)}
                for account_id in chunk if (point := points[account_id]).is_due_after(last.get(account_id))]
         if due:
             await session.execute(insert(session, EquityPoint).on_conflict_do_nothing(), due)

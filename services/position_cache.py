@@ -227,20 +227,20 @@ class PositionCache:
 
 
 def _key(account_id: int) -> str:
-    return f"positions:v2:{account_id}"
+    return f"positions:v3:{account_id}"
 
 
 def _answer(account_id: int) -> str:
-    return f"positions:v2:answer:{account_id}"
+    return f"positions:v3:answer:{account_id}"
 
 
 def _last(account_id: int) -> str:
-    return f"positions:v2:last:{account_id}"
+    return f"positions:v3:last:{account_id}"
 
 
 def _lock(account_id: int) -> str:
-    return f"positions:v2:lock:{account_id}"
+    return f"positions:v3:lock:{account_id}"
 
 
 def _generation(account_id: int) -> str:
-    return f"positions:v2:generation:{account_id}"
+    return f"positions:v3:generation:{account_id}"

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from models.account import Account, AccountStatus
 from models.database import Database
 from services import accounts, equity
-from services.equity import Peak, percent
+from services.equity import Peak, Standing, percent
 from services.errors import TryLater
 from services.observations import Observations, Start
 from services.position_cache import Glance, Look, PositionCache
@@ -196,11 +196,12 @@ class Reader:
             past = await equity.past(session, account.id, now)
         recorded = equity.joined(waiting, past.peak, self._seen.peak_of(account.id))
         # An account first seen in the red has had its balance as equity.
-        peak = (recorded or Peak(snapshot.balance, Decimal("0.00"))).with_equity(snapshot.equity)
+        standing = Standing(snapshot.equity, snapshot.net_deposits)
+        peak = (recorded or Peak(snapshot.balance, Decimal("0.00"))).seen(standing, snapshot.taken_at)
         self._seen.seen(account, snapshot, positions, peak if peak != recorded else None, now)
         return Portfolio(
             account.id, snapshot, positions, digits, equity.fall(peak.equity, snapshot.equity), peak.deepest,
-            now - snapshot.taken_at >= self._span, _change(snapshot, past.day_ago), _change(snapshot, past.week_ago),
+            now - snapshot.taken_at >= self._span, _change(standing, past.day_ago), _change(standing, past.week_ago),
             now)
 
     async def _digits_of(self, gateway: Gateway, ref: AccountRef, symbol: str, positions: tuple[Position, ...]) -> int:
@@ -235,8 +236,8 @@ def _is_ageing(age: Age | None, now: datetime, span: timedelta, force_after: tim
     return age is None or (age.is_older(span, now) and not age.was_read_within(force_after, now))
 
 
-def _change(snapshot: AccountSnapshot, before: Decimal | None) -> Decimal | None:
-    return None if before is None else snapshot.equity - before
+def _change(standing: Standing, before: Standing | None) -> Decimal | None:
+    return None if before is None else standing.change_since(before)
 
 
 def _places(price: Decimal) -> int:

@@ -163,12 +163,13 @@ def _report(account: dict[str, Any], positions: Sequence[dict[str, Any]], taken_
               received_at: datetime) -> Report:
     """A report from the fields of a signed snapshot, which have been checked when it came."""
     margin, level = Decimal(account["margin"]), account["margin_level"]
+    paid_in = account.get("net_deposits")  # an older desk has written reports without it
     return Report(
         AccountSnapshot(
             account["login"], account["server"], account["broker"], account["currency"], account["leverage"],
             account["margin_mode"], Decimal(account["balance"]), Decimal(account["equity"]), margin,
             Decimal(account["free_margin"]), Decimal(level) if level is not None and margin else None, taken_at,
-            Decimal(account["credit"]), account["can_trade"]),
+            Decimal(account["credit"]), account["can_trade"], Decimal(paid_in) if paid_in is not None else None),
         tuple(_position(given) for given in positions), received_at)
 
 

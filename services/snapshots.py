@@ -19,8 +19,9 @@ _WORDS = {"login", "server", "broker", "currency", "margin_mode", "symbol"}
 class Portfolio:
     """An account with its open positions as of one moment; ``digits`` by symbol is for writing prices.
 
-    ``day_change`` and ``week_change`` are how equity has moved since the newest point on record that is at least so
-    old, None where there is none. ``read_at`` is when the terminal was asked; what it told may be older.
+    ``day_change`` and ``week_change`` are what was gained or lost since the newest point on record that is at least so
+    old, without what was paid in or out; None where there is no such point. ``read_at`` is when the terminal was
+    asked; what it told may be older.
     """
 
     account_id: int

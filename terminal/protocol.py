@@ -112,7 +112,8 @@ class AccountSnapshot:
     """The account's figures in its own currency. ``margin_level`` is percent, None without margin in use.
 
     ``can_trade`` is False where the password is an investor's or the broker has switched trading off.
-    ``margin_mode`` is ``hedging`` or ``netting``.
+    ``margin_mode`` is ``hedging`` or ``netting``. ``net_deposits`` is what has been paid in so far less what has been
+    paid out, credit and bonuses with it, as of the same moment as the equity; None where the route cannot tell.
     """
 
     login: str
@@ -129,6 +130,7 @@ class AccountSnapshot:
     taken_at: datetime
     credit: Decimal = Decimal(0)
     can_trade: bool = True
+    net_deposits: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class ReportedAccount(Body):
     margin_mode: Literal["hedging", "netting"]
     credit: Figure = "0"
     can_trade: bool = True
+    net_deposits: Figure | None = None
 
 
 class ReportedPosition(Body):

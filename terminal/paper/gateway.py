@@ -81,7 +81,7 @@ class PaperGateway:
         return AccountSnapshot(
             ref.login, SERVER, BROKER, currency, owner["leverage"], owner["margin_mode"], maths.money(balance),
             maths.money(equity), used, maths.money(equity - used), maths.money(level) if level is not None else None,
-            datetime.now(UTC))
+            datetime.now(UTC), net_deposits=maths.money(owner["deposit"]))
 
     async def positions(self, ref: AccountRef) -> Sequence[Position]:
         currency = await self._currency(ref.login)

@@ -1,21 +1,15 @@
 """Reading portfolios: who shares a reading, whose age is told, what is written of it, and any figures at all."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select, update
 
 from models.account import Account
-from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint, PositionEvent
 from runtime.valkey import EmbeddedValkey, connect
@@ -24,55 +18,18 @@ from services.desk import Desk
 from services.equity import Peak
 from services.errors import TryLater
 from services.observations import Observations
-from services.positions import Portfolio, Reader
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import (
-    AccountRef,
-    AccountSnapshot,
     GatewayError,
     OrderRequest,
     OrderType,
-    Position,
     Side,
-    SymbolSpec,
 )
 from tests.services import stage
-from tests.services.gateways import AWAY, TroubledLine
+from tests.services.gateways import AWAY
+from tests.services.replicas import Replica, Scripted, position, snapshot
 
 D = Decimal
-CACHE, FORCE = timedelta(seconds=30), timedelta(seconds=5)
-CENT = D("0.01")
-
-
-class Scripted(TroubledLine):
-    """A terminal that tells what it is given to tell."""
-
-    told: AccountSnapshot | None = None
-    open: Sequence[Position] = ()
-    knows_symbols = True
-
-    async def account(self, ref: AccountRef) -> AccountSnapshot:
-        snapshot = await super().account(ref)
-        return snapshot if self.told is None else replace(self.told, taken_at=snapshot.taken_at)
-
-    async def positions(self, ref: AccountRef) -> Sequence[Position]:
-        return self.open or await super().positions(ref)
-
-    async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None:
-        return await super().symbol(ref, name) if self.knows_symbols else None
-
-
-class Replica:
-    """A process of the desk, reading over a line."""
-
-    def __init__(self, desk: Desk, account: Account, line: Scripted, redis: Redis,
-                 patience: float = 5.0) -> None:
-        self.line, self.account, self.database = line, account, desk.database
-        self.reader = Reader(desk.database, redis, {"paper": line}, cache=CACHE, force_after=FORCE,
-                             patience=timedelta(seconds=patience))
-
-    async def read(self, seconds: float = 0, *, force: bool = False) -> Portfolio:
-        return await self.reader.live(self.account, datetime.now(UTC) + timedelta(seconds=seconds), force=force)
 
 
 @pytest.fixture
@@ -91,18 +48,6 @@ def line(desk: Desk, quotes: QuoteFeed) -> Scripted:
 @pytest.fixture
 def one(desk: Desk, account: Account, line: Scripted, redis: Redis) -> Replica:
     return Replica(desk, account, line, redis)
-
-
-def position(ticket: int = 1, **changes: object) -> Position:
-    plain = Position(ticket, "EURUSD", Side.BUY, D("0.10"), D("1.07000"), D("1.07000"), None, None, D(0), D(0), D(0), 0,
-                     datetime.now(UTC))
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def snapshot(equity: str, balance: str = "10000.00", **changes: object) -> AccountSnapshot:
-    plain = AccountSnapshot("1", "S", "B", "USD", 100, "hedging", D(balance), D(equity), D(0), D(equity), None,
-                            datetime.now(UTC))
-    return replace(plain, **changes)  # type: ignore[arg-type]
 
 
 async def test_a_hundred_in_two_processes_are_one_reading(desk: Desk, account: Account, quotes: QuoteFeed,
@@ -339,85 +284,6 @@ async def test_a_redis_that_comes_back_is_not_believed_what_changed_without_it(o
     await server.stop()
 
 
-async def test_any_thousand_portfolios_add_up(desk: Desk, account: Account, line: Scripted, redis: Redis) -> None:
-    """Totals against sums in cents; falls against every pair of an earlier and a later equity."""
-    chance = random.Random(20240501)
-    checked = 0
-    while checked < 1_000:
-        await redis.flushall()
-        async with desk.database.writing() as session:
-            await session.execute(delete(EquityPeak))
-        replica, course = Replica(desk, account, line, redis), [chance.randint(500, 2_000_000)]
-        for _ in range(chance.randint(5, 25)):
-            course.append(max(course[-1] + chance.randint(-90_000, 90_000), 1))
-        balance = course[0]
-        for step in range(1, len(course)):
-            line.open = [position(ticket, profit=D(chance.randint(-10**7, 10**7)) / 100,
-                                  swap=D(chance.randint(-10**4, 10**3)) / 100)
-                         for ticket in range(1, chance.randint(1, 12))]
-            line.told = snapshot(str(D(course[step]) / 100), balance=str(D(balance) / 100))
-            await replica.reader.forget(account.id)
-            found = await replica.read()
-            cents = sum(int(p.profit * 100) + int(p.swap * 100) for p in line.open)
-            assert found.total_profit == D(cents) / 100
-            seen = course[:step + 1]
-            pairs = [(high - low, high) for i, high in enumerate(seen) for low in seen[i:]]
-            assert found.max_drawdown_percent == max(_percent(lost, high) for lost, high in pairs)
-            assert found.drawdown_percent == _percent(max(seen) - seen[-1], max(seen))
-            checked += 1
-        await replica.reader.settled()
-        async with desk.database.reading() as session:
-            peak = await session.get_one(EquityPeak, account.id)
-        assert peak.peak == D(max(course)) / 100, "exactly, whatever is thinned"
-
-
-class SlowDatabase:
-    """A database whose reader finds, when it comes back, that all that waited has been written meanwhile."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.writing = database.writing
-        self.seen: Observations | None = None
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with self._database.reading() as session:
-            yield session
-        if self.seen is not None:
-            await self.seen.settled()
-
-
-async def test_a_peak_that_is_written_while_the_record_is_read_is_not_lost(desk: Desk, account: Account, line: Scripted,
-                                                                           redis: Redis) -> None:
-    slow = SlowDatabase(desk.database)
-    reader = Reader(slow, redis, {"paper": line}, cache=CACHE, force_after=FORCE)  # type: ignore[arg-type]
-    for equity, deepest in (("1000.00", "0.00"), ("800.00", "20.00"), ("900.00", "20.00"), ("1200.00", "20.00")):
-        line.told = snapshot(equity, balance="1000.00")
-        await reader.forget(account.id)
-        found = await reader.live(account, datetime.now(UTC))
-        assert found.max_drawdown_percent == D(deepest), equity
-        slow.seen = reader._seen
-
-
-def _percent(part: int, whole: int) -> Decimal:
-    return (D(part) * 100 / D(whole)).quantize(CENT, ROUND_HALF_UP)
-
-
-async def test_peaks_of_two_processes_are_joined(desk: Desk, account: Account, line: Scripted, redis: Redis) -> None:
-    async with desk.database.writing() as session:
-        session.add(EquityPeak(account_id=account.id, peak=D("12000"), max_drawdown_percent=D("5.00"),
-                               updated_at=datetime.now(UTC)))
-    line.told = snapshot("11000.00")
-    replica = Replica(desk, account, line, redis)
-    assert (await replica.read()).drawdown_percent == D("8.33")
-    async with desk.database.writing() as session:
-        await session.execute(update(EquityPeak).values(peak=D("20000"), max_drawdown_percent=D("50.00")))
-    await replica.reader.settled()
-    async with desk.database.reading() as session:
-        peak = await session.get_one(EquityPeak, account.id)
-    assert (peak.peak, peak.max_drawdown_percent) in {(D("20000"), D("50.00")), (D("12000"), D("8.33"))}
-
-
 async def test_what_is_seen_while_others_are_written_is_of_its_own_time(desk: Desk, quotes: QuoteFeed,
                                                                       account: Account, now: datetime) -> None:
     """Under load one batch follows the other for hours: none of them is of when the first one began."""
@@ -426,8 +292,8 @@ async def test_what_is_seen_while_others_are_written_is_of_its_own_time(desk: De
         await session.execute(update(Account).values(verified_at=now + timedelta(minutes=30)))
     line = Scripted(desk.database, quotes)
     snapshot, seen = await line.account(accounts.ref(account)), Observations(desk.database)
-    seen.seen(account, snapshot, (), Peak(snapshot.equity, D(0)), now)
-    seen.seen(account, snapshot, (), Peak(snapshot.equity + 1, D(0)), later)
+    seen.seen(account, snapshot, (), Peak(snapshot.equity, D(0), at=now), now)
+    seen.seen(account, snapshot, (), Peak(snapshot.equity + 1, D(0), at=later), later)
     seen.broken(account, "wrong_password", later)
     await seen.settled()
     async with desk.database.reading() as session:
