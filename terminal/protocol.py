@@ -349,6 +349,17 @@ class TargetGateway(Protocol):
 
 
 @runtime_checkable
+class MarkingGateway(Protocol):
+    """A gateway that can mark a close: its deal is found, however the position has changed since."""
+
+    async def close_marked(self, ref: AccountRef, ticket: int, volume: Decimal | None, magic: int) -> TradeResult:
+        """Close a position, or ``volume`` lots of it, under a number of the caller's, which its deal then bears.
+
+        What bears the number already is the result, and nothing more is done. ``find`` knows the number too.
+        """
+
+
+@runtime_checkable
 class PasswordGateway(Protocol):
     """A gateway that signs in to accounts with their passwords."""
 

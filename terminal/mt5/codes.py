@@ -19,9 +19,10 @@ ENTRY_IN, ENTRY_OUT, ENTRY_INOUT, ENTRY_OUT_BY = range(4)
 CLIENT, MOBILE, WEB, EXPERT, BY_STOP_LOSS, BY_TAKE_PROFIT, BY_STOP_OUT = range(7)
 
 # A magic is the desk's tag above 48 bits: four name the leg, the rest the order. The last leg marks a close. A part
-# that the desk closes at a target has a tag of its own, and the target's number in the place of the leg.
+# that the desk closes at a target has a tag of its own, and the target's number in the place of the leg. A third one is
+# of what somebody closes through the desk, and the rest is the number of that act.
 TAG_BITS, LEG_BITS = 48, 44
-TARGET_TAG = 2
+TARGET_TAG, ACT_TAG = 2, 3
 LEG_MASK = 0xF << LEG_BITS
 CLOSING = 0xF
 MOST_LEGS = 15
@@ -35,6 +36,11 @@ def is_ours(magic: int) -> bool:
 def is_target(magic: int) -> bool:
     """Whether it marks a part that the desk closes at a target."""
     return magic >> TAG_BITS == TARGET_TAG
+
+
+def is_act(magic: int) -> bool:
+    """Whether it marks what somebody closes through the desk."""
+    return magic >> TAG_BITS == ACT_TAG
 
 
 def leg_of(magic: int) -> int:

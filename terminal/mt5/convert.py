@@ -137,6 +137,8 @@ def _reason(number: int, magic: int) -> DealReason:
     """
     if number == codes.EXPERT and codes.is_target(magic):
         return DealReason.TAKE_PROFIT
+    if number == codes.EXPERT and codes.is_act(magic):
+        return DealReason.CLIENT
     if number == codes.EXPERT and codes.is_ours(magic):
         return DealReason.CLIENT if codes.leg_of(magic) == codes.CLOSING else DealReason.SIGNAL
     return REASONS.get(number, DealReason.OTHER)

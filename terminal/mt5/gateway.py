@@ -140,6 +140,11 @@ class TerminalGateway:
         return await self._pool.call(ref, "take_target", {
             "ticket": ticket, "volume": wire.plain(volume), "magic": magic}, _one(TradeResult))
 
+    async def close_marked(self, ref: AccountRef, ticket: int, volume: Decimal | None, magic: int) -> TradeResult:
+        """Close a position, or a part of it, once: its deal bears the number."""
+        return await self._pool.call(ref, "close", {
+            "ticket": ticket, "volume": wire.plain(volume), "magic": magic}, _one(TradeResult))
+
     async def modify(self, ref: AccountRef, ticket: int, stop_loss: Decimal | None,
                      take_profit: Decimal | None) -> TradeResult:
         """Set both levels of a position."""

@@ -42,7 +42,7 @@ def find(session: Session, magic: int, since: datetime | None) -> TradeResult | 
     traces = Traces()
     _read_orders(session, intent, traces)
     _read_deals(session, intent, start, traces)
-    if not traces.fills:
+    if not traces.fills and not (codes.is_target(magic) or codes.is_act(magic)):  # those open nothing
         _read_positions(session, intent, traces)
     _read_ended(session, intent, start, traces)
     return _outcome(traces)

@@ -189,9 +189,16 @@ class Trader:
 
     # -- positions and orders that are there ---------------------------------------------------------------
 
-    def close(self, ticket: int, volume: Decimal | None) -> TradeResult:
-        """Close a position or a part of it; one that is closed already is done."""
-        return self._whole(lambda: self._close(ticket, volume))
+    def close(self, ticket: int, volume: Decimal | None, magic: int | None = None) -> TradeResult:
+        """Close a position or a part of it; one that is closed already is done.
+
+        A number of the caller's is on the deal, and what bears it already is the result.
+        """
+        if magic is None:
+            return self._whole(lambda: self._close(ticket, volume))
+        if not codes.is_act(magic):
+            raise GatewayError("invalid_request", "That is not the number of an act.")
+        return self._whole(lambda: self._once(magic, lambda: self._close(ticket, volume, magic), again=True))
 
     def take_target(self, ticket: int, volume: Decimal, magic: int) -> TradeResult:
         """Close a part of a position at a target, whose number is on the deal; what bears it already is its result."""

@@ -119,7 +119,9 @@ class Worker:
         return trader.send(wire.revive(OrderRequest, args["request"]), Rules.of(rules))
 
     def _close(self, args: Args) -> Any:
-        return self._trading.close(int(args["ticket"]), decimal(args.get("volume")))
+        magic = args.get("magic")
+        return self._trading.close(int(args["ticket"]), decimal(args.get("volume")),
+                                   None if magic is None else int(magic))
 
     def _take_target(self, args: Args) -> Any:
         return self._trading.take_target(int(args["ticket"]), Decimal(args["volume"]), int(args["magic"]))

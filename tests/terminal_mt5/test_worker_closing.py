@@ -15,6 +15,7 @@ from tests.terminal_mt5.stage import LOGIN, MAGIC, SERVER, Pipe, Stage, order, s
 D = Decimal
 # The first target of the order with the number 1.
 TARGET = (MAGIC << 1 | 1 << 44) + 1
+ACT = 3 * MAGIC + 7
 
 
 @pytest.fixture
@@ -105,6 +106,46 @@ async def test_a_target_that_was_refused_may_be_tried_again(stage: Stage, worker
         await worker.act("take_target", ticket=ticket, volume="0.03", magic=MAGIC | 1)
     taken = await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
     assert (taken.status, taken.volume) == ("filled", D("0.03"))
+
+
+@pytest.mark.parametrize("fault", [None, "no_answer", "timeout_after_fill", "late_fill", "partial_fill"])
+async def test_a_close_that_bears_a_number_is_found_by_it(stage: Stage, fault: str | None) -> None:
+    """On a netting account, where somebody adds to the position before anybody looks."""
+    stage.broker.add_account("5031", "net", server=SERVER, mode="netting")
+    worker = await stage.worker(login="5031", password="net")
+    ticket = await ticket_of(worker, volume=D("0.10"))
+    ask = {"ticket": ticket, "volume": "0.04", "magic": ACT}
+    done = D("0.02") if fault == "partial_fill" else D("0.04")
+    if fault is not None:
+        stage.broker.faults.add("5031", fault, seconds=0.2)
+    if fault in (None, "partial_fill"):
+        assert (await worker.act("close", **ask)).volume == done
+    else:
+        with pytest.raises(GatewayError) as unclear:
+            await worker.act("close", **ask)
+        assert unclear.value.ambiguous
+        worker = await stage.worker(login="5031", password="net")
+    assert await worker.find(ACT + 1) is None
+    while (found := await worker.find(ACT)) is None:  # the broker is still at it
+        await asyncio.sleep(0.02)
+    stage.broker.by_hand("5031", "EURUSD", "buy", D("0.50"))
+    again = await worker.act("close", **ask)
+    assert (found.status, found.volume, found.ticket) == (again.status, again.volume, again.ticket) == (
+        "filled", done, ticket)
+    (held,) = stage.broker.book.positions_of(5031)
+    assert held.volume == D("0.60") - done
+    rows = await worker.ask("deals", since=datetime.now(UTC) - timedelta(minutes=5))
+    assert [(row["entry"], row["reason"], row["magic"]) for row in rows] == [
+        ("in", "signal", MAGIC | 1), ("out", "client", ACT), ("in", "client", 0)]
+
+
+async def test_a_marked_close_that_was_refused_may_be_tried_again(stage: Stage, worker: Pipe) -> None:
+    ticket = await ticket_of(worker)
+    stage.broker.faults.add(LOGIN, "reject")
+    assert (await worker.act("close", ticket=ticket, volume=None, magic=ACT)).status == "rejected"
+    with pytest.raises(GatewayError):
+        await worker.act("close", ticket=ticket, volume=None, magic=MAGIC | 1)
+    assert (await worker.act("close", ticket=ticket, volume=None, magic=ACT)).volume == D("0.1")
 
 
 async def test_a_position_that_closes_meanwhile_is_done(stage: Stage, worker: Pipe) -> None:
