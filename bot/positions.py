@@ -147,6 +147,9 @@ def told_act(of: dict[str, str | None], digits: int | None = None) -> str:
     """The same, from what the outbox was given."""
     head = f"<b>{escape(of['symbol'] or '')}</b> · {escape(of['account'] or '')}"
     is_close = of["kind"] == ActKind.CLOSE
+    if of["status"] == ActStatus.REFUSED and of.get("target"):
+        why = texts.reason(of["reason"], of["error"])
+        return f"⚠️ {head}\n" + texts.TARGET_REFUSED.format(target=of["target"], targets=of["targets"], why=why)
     if of["status"] == ActStatus.REFUSED:
         return f"⚠️ {head}\n" + texts.ACT_REFUSED[is_close].format(why=texts.reason(of["reason"], of["error"]))
     if of["status"] != ActStatus.DONE:

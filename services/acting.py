@@ -1,7 +1,8 @@
 """Carrying out acts on positions: the statements, and what is done about each answer of a terminal.
 
 queued -> sent -> done | refused | unknown; unknown -> done | refused. ``sent`` is committed before the terminal
-hears of an act. What may have been done is found out by looking at the position, and never done again.
+hears of an act. What may have been done is found out by looking at the position, and never done again. A part that is
+closed at an order's target bears a number of its own (services/targets), by which it is found.
 """
 
 import asyncio
@@ -17,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus
 from models.database import Database
+from models.order import Order
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
-from services import accounts, outbox
+from services import accounts, outbox, shares
 from services.stopwatch import Stopwatch
-from terminal.protocol import Gateway, GatewayError, Position, ResultStatus, TradeResult
+from terminal.protocol import Gateway, GatewayError, Position, ResultStatus, TargetGateway, TradeResult
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,9 @@ LEASE, SPARE = timedelta(seconds=30), timedelta(seconds=5)
 RETRY = timedelta(seconds=2)
 LOOK_AGAIN = timedelta(seconds=5)
 GIVE_UP = timedelta(seconds=30)
+# So far before it was sent a deal is looked for: clocks differ.
+LOOK_BACK = timedelta(seconds=60)
+UNSEEN = "not_executed"
 OPEN = (ActStatus.QUEUED, ActStatus.SENT, ActStatus.UNKNOWN)
 NO_CHANGES, POSITION_CLOSED = 10025, 10036
 # Nothing was done, and in a moment it may be: too many requests, locked, frozen, a price that moved.
@@ -39,10 +44,11 @@ AMBIGUOUS = (10011, 10012, 10031)
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """An act under lease with the account it is on."""
+    """An act under lease with the account it is on; ``order`` is the one whose target it is for."""
 
     act: PositionAct
     account: Account
+    order: Order | None = None
 
 
 async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: datetime, limit: int) -> list[Leased]:
@@ -61,9 +67,10 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
         PositionAct.id.in_(ids), PositionAct.status.in_([ActStatus.SENT, ActStatus.UNKNOWN]))
         .values(**values, status=ActStatus.UNKNOWN))
     rows = await session.execute(
-        select(PositionAct, Account).join(Account, Account.id == PositionAct.account_id)
+        select(PositionAct, Account, Order).join(Account, Account.id == PositionAct.account_id)
+        .outerjoin(Order, Order.id == PositionAct.order_id)
         .where(PositionAct.id.in_(ids)).order_by(PositionAct.id).execution_options(populate_existing=True))
-    return [Leased(row.PositionAct, row.Account) for row in rows]
+    return [Leased(row.PositionAct, row.Account, row.Order) for row in rows]
 
 
 async def is_due(session: AsyncSession, now: datetime) -> bool:
@@ -117,11 +124,17 @@ async def give_back(session: AsyncSession, act_id: int, status: ActStatus, until
 
 
 async def _tell(session: AsyncSession, act: PositionAct, now: datetime) -> None:
+    """Of a target that was taken its deal tells, and of one that cannot be taken a word is said once."""
+    if act.target is not None and (act.status == ActStatus.DONE or act.reason == "position_closed"):
+        return
     row = (await session.execute(
-        select(User.telegram_id, Account.label).join(Account, Account.user_id == User.id)
+        select(User.telegram_id, Account.label, Order.take_profits).join(Account, Account.user_id == User.id)
+        .outerjoin(Order, Order.id == act.order_id)
         .where(Account.id == act.account_id, User.blocked_at.is_(None)))).one_or_none()
     if row is not None:
-        await outbox.say(session, row.telegram_id, f"act:{act.id}", {
+        key = f"act:{act.id}" if act.target is None else f"target:{act.order_id}:{act.target}"
+        await outbox.say(session, row.telegram_id, key, {
+            "target": act.target, "targets": len(row.take_profits or ()),
             "template": "act", "kind": act.kind, "status": act.status, "symbol": act.symbol, "account": row.label,
             "volume": None if act.volume is None else format(act.volume, "f"),
             "price": None if act.price is None else format(act.price, "f"), "reason": act.reason,
@@ -154,15 +167,16 @@ class Actor:
         act, account, nobody, watch = leased.act, leased.account, Caller(waits=False), Stopwatch(now)
         try:
             position = await self.position(account, act.ticket)
+            taken = await self._taken(leased) if act.status == ActStatus.UNKNOWN else None
         except GatewayError as error:
             await self._not_now(act, account, error, watch.now(), nobody)
             return
         if act.status == ActStatus.UNKNOWN:
-            await self._look(act, position, now)
+            await self._look(act, position, taken, now)
         elif watch.now() - act.created_at >= GIVE_UP:
             await self._end(act, ActStatus.REFUSED, watch.now(), nobody, reason="not_executed_in_time")
         else:
-            await self.send(act, account, position, watch, nobody)
+            await self.send(leased, position, watch, nobody)
 
     async def position(self, account: Account, ticket: int) -> Position | None:
         """The position as its terminal has it now."""
@@ -172,19 +186,28 @@ class Actor:
         held = await self._gateways[account.route].positions(accounts.ref(account))
         return next((position for position in held if position.ticket == ticket), None)
 
-    async def send(self, act: PositionAct, account: Account, position: Position | None, watch: Stopwatch,
-                   caller: Caller) -> None:
+    async def _taken(self, leased: Leased) -> TradeResult | None:
+        """The deal that bears the number of a target's part."""
+        act, account, order = leased.act, leased.account, leased.order
+        if order is None:
+            return None
+        assert order.magic is not None and act.target is not None and act.sent_at is not None
+        found = await self._gateways[account.route].find(
+            accounts.ref(account), shares.target_magic(order.magic, act.target), act.sent_at - LOOK_BACK)
+        return found if found is not None and found.status == ResultStatus.FILLED else None
+
+    async def send(self, leased: Leased, position: Position | None, watch: Stopwatch, caller: Caller) -> None:
         """Write that the terminal is about to hear of it, let it hear, and record what it says."""
-        now = watch.now()
-        is_whole = act.kind == ActKind.CLOSE and act.volume == act.position_volume
-        if position is None:
+        now, act, order = watch.now(), leased.act, leased.order
+        is_whole = act.kind == ActKind.CLOSE and order is None and act.volume == act.position_volume
+        if position is None or (order is not None and position.side != order.side):
             # Closing what is closed already is done; a part of it, or a level, has nothing to act on.
             await self._end(act, ActStatus.DONE if is_whole else ActStatus.REFUSED, now, caller,
                             reason="position_closed")
             return
         volume = act.volume
         if volume is not None and volume > position.volume:
-            if not is_whole:
+            if not is_whole and order is None:
                 await self._end(act, ActStatus.REFUSED, now, caller, reason="position_changed")
                 return
             volume = position.volume
@@ -193,24 +216,32 @@ class Actor:
                 return
         try:
             async with asyncio.timeout((LEASE - SPARE).total_seconds()):
-                result = await self._ask(act, account, volume)
+                result = await self._ask(leased, volume)
         except TimeoutError:
             await self._give_back(act, ActStatus.UNKNOWN, watch.now() + RETRY, "terminal_hangs", watch.now())
         except GatewayError as error:
-            await self._not_done(act, account, error, watch.now(), caller)
+            await self._not_done(act, leased.account, error, watch.now(), caller)
         else:
             await self._record(act, result, volume, watch.now(), caller)
 
-    async def _ask(self, act: PositionAct, account: Account, volume: Decimal | None) -> TradeResult:
-        gateway, ref = self._gateways[account.route], accounts.ref(account)
+    async def _ask(self, leased: Leased, volume: Decimal | None) -> TradeResult:
+        act, order = leased.act, leased.order
+        gateway, ref = self._gateways[leased.account.route], accounts.ref(leased.account)
+        if order is not None:
+            assert isinstance(gateway, TargetGateway) and order.magic is not None
+            assert act.target is not None and volume is not None
+            return await gateway.take_target(ref, act.ticket, volume, shares.target_magic(order.magic, act.target))
         if act.kind == ActKind.CLOSE:
             return await gateway.close(ref, act.ticket, volume)
         return await gateway.modify(ref, act.ticket, act.stop_loss, act.take_profit)
 
     async def _record(self, act: PositionAct, result: TradeResult, volume: Decimal | None, now: datetime,
                       caller: Caller) -> None:
-        is_over = result.retcode == NO_CHANGES or (result.retcode == POSITION_CLOSED and act.kind == ActKind.CLOSE)
-        if result.status == ResultStatus.FILLED or is_over:
+        is_gone = result.retcode == POSITION_CLOSED
+        is_over = result.retcode == NO_CHANGES or (is_gone and act.kind == ActKind.CLOSE)
+        if act.target is not None and is_gone:
+            await self._end(act, ActStatus.REFUSED, now, caller, reason="position_closed")
+        elif result.status == ResultStatus.FILLED or is_over:
             closed = {"volume": volume if result.volume is None else result.volume}
             await self._end(act, ActStatus.DONE, now, caller, retcode=result.retcode, price=result.price,
                             **(closed if act.kind == ActKind.CLOSE else {}))
@@ -219,14 +250,23 @@ class Actor:
         elif result.retcode in LATER:
             await self._give_back(act, ActStatus.QUEUED, now + RETRY, str(result.retcode), now)
         else:
-            reason = "position_closed" if result.retcode == POSITION_CLOSED else "rejected_by_terminal"
+            reason = "position_closed" if is_gone else "rejected_by_terminal"
             await self._end(act, ActStatus.REFUSED, now, caller, retcode=result.retcode, error=result.error,
                             reason=result.reason or reason)
 
-    async def _look(self, act: PositionAct, position: Position | None, now: datetime) -> None:
-        """What became of an act that may have been carried out, by the position itself."""
+    async def _look(self, act: PositionAct, position: Position | None, taken: TradeResult | None,
+                    now: datetime) -> None:
+        """What became of an act that may have been carried out, by the position itself; of a target by its deal.
+
+        On a netting account a position may have grown meanwhile: its volume says nothing of what was taken from it.
+        """
         nobody = Caller(waits=False)
-        if act.kind == ActKind.CLOSE:
+        if taken is not None:
+            await self._end(act, ActStatus.DONE, now, nobody, volume=taken.volume, price=taken.price)
+            return
+        if act.target is not None:
+            was_done = False
+        elif act.kind == ActKind.CLOSE:
             assert act.volume is not None
             left = Decimal(0) if position is None else position.volume
             was_done = left <= act.position_volume - act.volume
@@ -240,10 +280,10 @@ class Actor:
             await self._end(act, ActStatus.REFUSED, now, nobody, reason="position_closed")
         elif now - act.sent_at >= GIVE_UP:
             closed = act.position_volume - position.volume
-            if act.kind == ActKind.CLOSE and closed > 0:
+            if act.kind == ActKind.CLOSE and act.target is None and closed > 0:
                 await self._end(act, ActStatus.DONE, now, nobody, volume=closed)  # the broker gave only so much
             else:
-                await self._end(act, ActStatus.REFUSED, now, nobody, reason="not_executed")
+                await self._end(act, ActStatus.REFUSED, now, nobody, reason=UNSEEN)
         else:
             await self._give_back(act, ActStatus.UNKNOWN, now + RETRY, "not_seen_yet", now)
 

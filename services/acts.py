@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.account import Account, AccountStatus
 from models.position import ActKind, ActStatus, PositionAct
 from services import accounts, audit, reasons, sizing
-from services.acting import LEASE, OPEN, Actor, Caller
+from services.acting import LEASE, OPEN, Actor, Caller, Leased
 from services.desk import Desk
 from services.errors import OrderRefused, PositionBusy, PositionClosed, TryLater
 from services.stopwatch import Stopwatch
@@ -39,8 +39,8 @@ class Wanted:
     levels: Mapping[str, Decimal | None] | None = None
 
     def is_that_of(self, act: PositionAct) -> bool:
-        """Whether this asks for nothing but what ``act`` does."""
-        if self.kind != act.kind:
+        """Whether this asks for nothing but what ``act`` does; what the desk does by itself nobody has asked for."""
+        if self.kind != act.kind or act.target is not None:
             return False
         if self.kind == ActKind.CLOSE:
             return act.volume == (act.position_volume if self.volume is None else self.volume)
@@ -191,7 +191,7 @@ async def _carry_out(desk: Desk, actor: Actor, act: PositionAct, account: Accoun
 
     async def work() -> None:
         try:
-            await actor.send(act, account, position, watch, caller)
+            await actor.send(Leased(act, account), position, watch, caller)
         finally:
             done.set()
             await desk.positions.forget(account.id)

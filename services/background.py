@@ -14,7 +14,19 @@ from models.approval import Approval, ApprovalStatus
 from models.message import Priority
 from models.order import Order, OrderStatus
 from runtime.supervision import finish
-from services import acting, approvals, auth, fan_out, idempotency, inbox, orders, outbox, providers, syncing
+from services import (
+    acting,
+    approvals,
+    auth,
+    fan_out,
+    idempotency,
+    inbox,
+    orders,
+    outbox,
+    providers,
+    syncing,
+    targets,
+)
 from services.acting import Actor, Leased
 from services.desk import Desk
 from services.equity import Thinner
@@ -22,6 +34,7 @@ from services.execution import Executor
 from services.fan_out import Pace
 from services.orders import Lease
 from services.syncing import Syncer
+from services.targets import Watcher
 from services.warmup import Warmer
 from terminal.protocol import Deal, DealFeed
 
@@ -50,6 +63,8 @@ def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta,
     desk.supervisor.start("acts", lambda: run_acts(desk, order_workers))
     if syncing.routes(desk.gateways):
         desk.supervisor.start("syncs", lambda: run_syncs(desk, syncs))
+    if targets.routes(desk.gateways):
+        desk.supervisor.start("targets", lambda: run_targets(desk, syncs.every))
     desk.supervisor.start("expiry", lambda: run_expiry(desk))
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
     desk.supervisor.start("warm_up", lambda: run_warm_ups(desk))
@@ -144,6 +159,7 @@ async def _go_on(desk: Desk, actor: Actor, leased: Leased) -> None:
     await desk.positions.forget(leased.account.id)
     desk.wakes.outbox.set()
     desk.wakes.syncs.set()
+    desk.wakes.targets.set()
 
 
 async def _acts_are_due(desk: Desk) -> bool:
@@ -172,6 +188,28 @@ async def _sync(desk: Desk, syncer: Syncer, account_id: int) -> None:
             desk.wakes.outbox.set()
     except Exception:
         log.exception("sync_broke", account_id=account_id)
+
+
+async def run_targets(desk: Desk, every: timedelta) -> None:
+    """Take the nearer targets of orders whose broker has the last one only."""
+    watcher = Watcher(desk.database, desk.gateways, desk.positions, every)
+    running: dict[int, asyncio.Task[None]] = {}
+    try:
+        while not desk.supervisor.stopping.is_set():
+            running = {account_id: task for account_id, task in running.items() if not task.done()}
+            for account_id in await watcher.due(clock(), targets.AT_ONCE - len(running), running.keys()):
+                running[account_id] = asyncio.create_task(_watch(desk, watcher, account_id))
+            await desk.wakes.targets.wait(LOOK_SECONDS)
+    finally:
+        await finish(running.values())
+
+
+async def _watch(desk: Desk, watcher: Watcher, account_id: int) -> None:
+    try:
+        if await watcher.look(account_id, clock()):
+            desk.wakes.acts.set()
+    except Exception:
+        log.exception("targets_unwatched", account_id=account_id)
 
 
 async def _orders_are_due(desk: Desk) -> bool:

@@ -30,6 +30,7 @@ class Wakes:
     orders: Wake = field(default_factory=Wake)
     acts: Wake = field(default_factory=Wake)
     syncs: Wake = field(default_factory=Wake)
+    targets: Wake = field(default_factory=Wake)
     payments: Wake = field(default_factory=Wake)
 
 

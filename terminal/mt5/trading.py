@@ -16,6 +16,8 @@ from terminal.protocol import GatewayError, OrderRequest, OrderType, ResultStatu
 
 LONGEST_COMMENT = 29
 LOOK_BACK = timedelta(days=3)
+# A part at a target that was handed over and has left no trace for so long may be handed over once more.
+UNCLEAR_SECONDS = 300.0
 PLACED_LOOKS, PLACED_SECONDS = 8, 0.25
 KINDS = {
     (OrderType.MARKET, Side.BUY): codes.BUY, (OrderType.MARKET, Side.SELL): codes.SELL,
@@ -27,11 +29,11 @@ Fill = tuple[Decimal, Decimal]
 
 
 class Trader:
-    """Trades on one account. What it has handed over once it never hands over again, found or not."""
+    """Trades on one account. An order that it has handed over once it never hands over again, found or not."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._handed_over: set[int] = set()
+        self._handed_over: dict[int, float] = {}
 
     # -- opening -------------------------------------------------------------------------------------------
 
@@ -53,11 +55,12 @@ class Trader:
             raise (faults.as_ambiguous(error) if self._session.handed_over > before else error) from None
 
     def _once(self, magic: int, work: Callable[[], TradeResult], *, again: bool = False) -> TradeResult:
-        """Hand over what bears this number, or find what is there of it; ``again`` where a refusal is not the end."""
+        """Hand over what bears this number, or find what is there of it; ``again`` where it may be tried later on."""
         known = lookup.find(self._session, magic, datetime.now(UTC) - LOOK_BACK)
         if known is not None and not (again and known.status == ResultStatus.REJECTED):
             return known
-        if magic in self._handed_over:
+        handed_over = self._handed_over.get(magic)
+        if handed_over is not None and not (again and time.monotonic() - handed_over > UNCLEAR_SECONDS):
             raise GatewayError("terminal_away", "What became of this order is not known yet.", retryable=True,
                                ambiguous=True)
         before = self._session.handed_over
@@ -65,7 +68,7 @@ class Trader:
             return work()
         finally:
             if self._session.handed_over > before:
-                self._handed_over.add(magic)
+                self._handed_over[magic] = time.monotonic()
 
     def _send_new(self, request: OrderRequest, rules: Rules) -> TradeResult:
         session = self._session

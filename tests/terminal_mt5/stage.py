@@ -18,6 +18,7 @@ from tests.terminal_mt5 import ROOT
 LOGIN, PASSWORD, INVESTOR = "5001", "correct horse", "just looking"
 SERVER = "Sandbox-MT5"
 MAGIC = 1 << 48
+WORKER = "-m", "terminal.mt5.worker"
 RULES = {"deviation_points": 20, "max_tick_age_seconds": 10, "margin_buffer": "0.0"}
 
 
@@ -36,7 +37,7 @@ class Pipe:
         self._number = 0
 
     @classmethod
-    async def start(cls, *, wheel: bool = True, program: Sequence[str] = ("-m", "terminal.mt5.worker")) -> "Pipe":
+    async def start(cls, *, wheel: bool = True, program: Sequence[str] = WORKER) -> "Pipe":
         process = await asyncio.create_subprocess_exec(
             sys.executable, *program, stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(wheel=wheel))
@@ -86,9 +87,10 @@ class Stage:
     program: Path
     pipes: list[Pipe]
 
-    async def worker(self, *, login: str = LOGIN, password: str = PASSWORD, server: str = SERVER) -> Pipe:
+    async def worker(self, *, login: str = LOGIN, password: str = PASSWORD, server: str = SERVER,
+                     program: Sequence[str] = WORKER) -> Pipe:
         """A worker that has signed in; GatewayError when it could not."""
-        pipe = await Pipe.start()
+        pipe = await Pipe.start(program=program)
         self.pipes.append(pipe)
         await pipe.ask("open", login=login, server=server, password=password, path=str(self.program),
                        timeout_seconds=45)

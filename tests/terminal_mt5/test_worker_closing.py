@@ -148,6 +148,21 @@ async def test_a_marked_close_that_was_refused_may_be_tried_again(stage: Stage, 
     assert (await worker.act("close", ticket=ticket, volume=None, magic=ACT)).volume == D("0.1")
 
 
+async def test_a_target_that_left_no_trace_may_be_tried_again_much_later(stage: Stage) -> None:
+    program = "import sys; from terminal.mt5 import trading, worker; trading.UNCLEAR_SECONDS = 1.5; "
+    worker = await stage.worker(program=("-c", program + "sys.exit(worker.main())"))
+    ticket = await ticket_of(worker)
+    stage.broker.faults.add(LOGIN, "lost_order")
+    before = sends(stage)
+    for _ in range(2):
+        with pytest.raises(GatewayError) as unclear:
+            await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
+        assert unclear.value.ambiguous and sends(stage) == before + 1
+    await asyncio.sleep(1.6)
+    taken = await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
+    assert (taken.status, taken.volume) == ("filled", D("0.03")) and sends(stage) == before + 2
+
+
 async def test_a_position_that_closes_meanwhile_is_done(stage: Stage, worker: Pipe) -> None:
     """Between the last look and the order somebody else closes it: the trade server says so."""
     ticket = await ticket_of(worker)
