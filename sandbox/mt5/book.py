@@ -14,6 +14,7 @@ from terminal.mt5 import wire
 
 ZERO = Decimal(0)
 BUY, SELL = 0, 1
+BALANCE, CREDIT, BONUS = 2, 3, 6
 HEDGING, NETTING = "hedging", "netting"
 
 
@@ -88,7 +89,7 @@ class Order:
 
 @dataclass(slots=True)
 class Deal:
-    """One execution, or money paid in (``type`` 2)."""
+    """One execution, or money paid in or out (``type`` 2, 3 or 6): of no symbol, position or volume."""
 
     ticket: int
     order: int

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.loopback import is_loopback
-from sandbox.mt5.book import BUY, HEDGING, ZERO, Account, Book, Deal, Order, digest
+from sandbox.mt5.book import BALANCE, BUY, HEDGING, ZERO, Account, Book, Deal, Order, digest
 from sandbox.mt5.engine import FILLED, PARTLY, Engine
 from sandbox.mt5.faults import Faults
 from sandbox.mt5.market import Market, now_msc
@@ -89,17 +89,37 @@ class Broker:
         account = Account(number, at, digest(password), digest(investor or secrets.token_hex(16)), currency, leverage,
                           mode, known.balance if known else balance, name or f"Account {number}", otp, digits=digits,
                           fifo_close=fifo_close)
-        self.book.put("accounts", account)
-        if known is None:
-            self._pay(account, balance)
+        with self.book.together():
+            self.book.put("accounts", account)
+            if known is None:
+                self._write_payment(account, BALANCE, balance)
         return account
 
-    def _pay(self, account: Account, amount: Decimal) -> None:
-        self.book.put("deals", Deal(self.book.next_ticket(), 0, account.login, "", 2, 0, 0, 0, 0, ZERO, ZERO, amount,
-                                    "Deposit", now_msc()))
+    def pay(self, login: int | str, amount: Decimal, kind: int = BALANCE) -> int:
+        """Money comes in, or goes out below 0; a credit and a bonus are no balance. Returns the deal's number.
+
+        ValueError when there is not so much to be taken.
+        """
+        account = self.book.accounts[int(login)]
+        kept = "balance" if kind == BALANCE else "credit"
+        there = getattr(account, kept)
+        if amount < 0 and min(there, self.reckoning.figures(account).free) + amount < 0:
+            raise ValueError("There is not so much to be taken.")
+        with self.book.together():
+            self.change_account(login, **{kept: there + amount})
+            return self._write_payment(account, kind, amount)
+
+    def _write_payment(self, account: Account, kind: int, amount: Decimal) -> int:
+        deal = Deal(self.book.next_ticket(), 0, account.login, "", kind, 0, 0, 0, 0, ZERO, ZERO, amount,
+                    "Deposit" if amount > 0 else "Withdrawal", now_msc())
+        self.book.put("deals", deal)
+        return deal.ticket
 
     def change_account(self, login: int | str, **fields: Any) -> None:
-        """Set fields of an account: its balance, ``trade_allowed``, ``expert_allowed``, ``limit_orders`` …"""
+        """Set fields of an account: ``trade_allowed``, ``expert_allowed``, ``limit_orders`` …
+
+        A balance or credit that is set has no deal that explains it; ``pay`` moves money as brokers do.
+        """
         account = self.book.accounts[int(login)]
         for name, value in fields.items():
             if not hasattr(account, name):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ON_ANY_CALL = frozenset({"hang"})
+ON_ANY_CALL = frozenset({"hang", "fail"})
 ON_SENDING = frozenset({
     "timeout_after_fill", "no_answer", "requote", "price_off", "partial_fill", "altered_comment", "invalid_fill",
     "reject", "late_fill", "lost_order", "placed_then_fill"})
@@ -16,10 +16,10 @@ ANY = 0
 class Fault:
     """What goes wrong for an account, or with login 0 for the next that comes.
 
-    ``hang`` waits before it answers; ``timeout_after_fill`` fills and answers that the time is over; ``no_answer``
-    fills and cuts the line; ``late_fill`` says that the time is over and fills some seconds later; ``lost_order``
-    says so and never fills; ``placed_then_fill`` answers that the order is placed and fills some seconds later;
-    ``disconnect`` takes the trade server away for some seconds.
+    ``hang`` waits before it answers; ``fail`` answers with an error and does nothing; ``timeout_after_fill`` fills and
+    answers that the time is over; ``no_answer`` fills and cuts the line; ``late_fill`` says that the time is over and
+    fills some seconds later; ``lost_order`` says so and never fills; ``placed_then_fill`` answers that the order is
+    placed and fills some seconds later; ``disconnect`` takes the trade server away for some seconds.
     """
 
     login: int
@@ -29,7 +29,7 @@ class Fault:
     call: str | None = None
 
     def applies(self, login: int, call: str) -> bool:
-        """Without a call of its own a hang strikes any call, everything else only orders that are sent."""
+        """Without a call of its own a hang or a failure strikes any call, everything else only orders that are sent."""
         if self.login not in (ANY, login):
             return False
         if self.call is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AUTH_FAILED = (-6, "Terminal: Authorization failed")
 OTP = (-7, "Unsupported authorization mode, OTP or certificate password needed")
 AUTO_TRADING_OFF = (-8, "Auto-Trading using Python API disabled in Terminal")
-NO_ACCOUNT = (-1, "Terminal: Call failed")
+CALL_FAILED = NO_ACCOUNT = (-1, "Terminal: Call failed")
 COMMENTS = {
     10004: "Requote", 10006: "Request rejected", 10008: "Order placed", 10009: "Request executed",
     10010: "Request executed partially", 10012: "Request timed out", 10013: "Invalid request",
@@ -58,6 +58,8 @@ class Session:
             fault = self._broker.faults.take(login, call)
             if fault is not None and fault.kind == "hang":
                 await asyncio.sleep(fault.seconds)
+            elif fault is not None and fault.kind == "fail":
+                raise Failed(*CALL_FAILED)
             elif fault is not None and fault.kind == "no_answer":
                 raise Hangup
             elif fault is not None and fault.kind == "disconnect":
@@ -239,6 +241,8 @@ class Session:
                     "lost_order": 10012}
         if kind == "disconnect":
             self._broker.away_until[account.login] = now_msc() + int(seconds * 1000)
+        if kind == "fail":
+            raise Failed(*CALL_FAILED)
         if kind in refusals:
             return self._result(Outcome(refusals[kind]))
         if kind == "partial_fill":

@@ -77,7 +77,7 @@ def side(kind: int) -> Side:
     return Side.BUY if kind % 2 == 0 else Side.SELL
 
 
-def account(row: Any, now: datetime) -> AccountSnapshot:
+def account(row: Any, now: datetime, net_deposits: Decimal | None = None) -> AccountSnapshot:
     digits = int(row.currency_digits)
     used = money(row.margin, digits)
     return AccountSnapshot(
@@ -85,7 +85,7 @@ def account(row: Any, now: datetime) -> AccountSnapshot:
         "hedging" if row.margin_mode == codes.HEDGING else "netting", money(row.balance, digits),
         money(row.equity, digits), used, money(row.margin_free, digits),
         money(row.margin_level, 2) if used else None, now, money(row.credit, digits),
-        bool(row.trade_allowed and row.trade_expert))
+        bool(row.trade_allowed and row.trade_expert), net_deposits)
 
 
 def symbol(row: Any) -> SymbolSpec:

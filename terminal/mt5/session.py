@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from terminal.mt5 import codes, convert, faults
 from terminal.mt5.clock import ServerClock
+from terminal.mt5.flows import AHEAD, Flows
 from terminal.mt5.library import CallFailed, Library
 from terminal.protocol import AccountSnapshot, Deal, GatewayError, PendingOrder, Position, Side, SymbolSpec, Tick
 
 WATCHED = 5
 LOOKS, LOOK_SECONDS = 10, 0.1
-AHEAD = timedelta(days=1)
 
 
 class Session:
@@ -26,6 +26,7 @@ class Session:
         self.library = library
         self.login, self.server = login, server
         self.clock = ServerClock()
+        self._flows = Flows(library, self.clock)
         self.handed_over = 0
         self._digits: dict[str, int] = {}
         self._money_digits = 2
@@ -40,7 +41,8 @@ class Session:
                              password=password, timeout=int(timeout_seconds * 1000))
         except CallFailed as failed:
             raise faults.of_sign_in(failed.code, failed.text) from None
-        snapshot = self.account()
+        self.require_connection()
+        snapshot = convert.account(self.account_row(), datetime.now(UTC))
         self._watch()
         return snapshot
 
@@ -56,8 +58,10 @@ class Session:
         return row
 
     def account(self) -> AccountSnapshot:
+        """The account's figures with what has been paid in; the deals that tell are read from the first time on."""
         self.require_connection()
-        return convert.account(self.account_row(), datetime.now(UTC))
+        row, net_deposits = self._flows.with_row(self.account_row)
+        return convert.account(row, datetime.now(UTC), net_deposits)
 
     def is_connected(self) -> bool:
         return bool(self.library.ask("terminal_info").connected)
