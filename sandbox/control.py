@@ -74,6 +74,7 @@ class Control:
         add("POST", "/control/prices/nudge", self.nudge)
         add("GET", "/control/examples", self.examples)
         add("POST", "/control/publish", self.publish)
+        add("POST", "/control/terminal/payments", self.pay)
         add("POST", "/control/faults", self.add_fault)
         add("DELETE", "/control/faults", self.clear_faults)
 
@@ -185,6 +186,15 @@ class Control:
         """The product's own answer, whatever it is; 502 when there is none."""
         status, answer = await self._publisher.publish(await _body(request))
         return reply(answer, status)
+
+    async def pay(self, request: web.Request) -> web.Response:
+        """``{"login", "amount", "kind"?}``: money comes into an account at the broker, or goes out below 0."""
+        if self._broker is None:
+            raise Refused(409, "No broker is attached.")
+        try:
+            return reply(self._broker.pay(await _body(request)))
+        except ValueError as error:
+            raise Refused(400, str(error)) from error
 
     async def add_fault(self, request: web.Request) -> web.Response:
         body = await _body(request)

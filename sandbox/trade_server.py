@@ -4,18 +4,20 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from sandbox.examples import Prices
-from sandbox.mt5.book import HEDGING, NETTING
+from sandbox.mt5.book import BALANCE, BONUS, CREDIT, HEDGING, NETTING
 from sandbox.mt5.broker import Broker
 from sandbox.mt5.faults import KINDS
 
 WHEEL = Path(__file__).parent / "mt5" / "wheel"
 """Where a worker finds the package that stands in for MetaTrader5."""
 FOLLOW_SECONDS = 0.5
+MOST_PAID = Decimal(10**9)
+PAYMENTS = {"balance": BALANCE, "credit": CREDIT, "bonus": BONUS}
 SERVER = "Sandbox-MT5"
 
 
@@ -90,6 +92,19 @@ class TradeServer:
             raise ValueError("seconds must be a number up to 600.")
         self.broker.faults.add(login or 0, kind, times, seconds=float(seconds))
 
+    def pay(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Money comes into an account, or goes out below 0; ValueError for what cannot be."""
+        account = self.broker.book.accounts.get(_whole(body.get("login")))
+        kind, amount = PAYMENTS.get(str(body.get("kind", "balance"))), _amount(body.get("amount"))
+        if account is None:
+            raise ValueError("login must be the number of an account.")
+        if kind is None:
+            raise ValueError(f"kind must be one of {', '.join(PAYMENTS)}.")
+        if amount is None or amount != round(amount, account.digits):
+            raise ValueError(f"amount must be a decimal other than 0, of at most {account.digits} places.")
+        deal = self.broker.pay(account.login, amount, kind)
+        return {"deal": deal, "balance": account.balance, "credit": account.credit}
+
     async def _keep_following(self, prices: Callable[[], Prices]) -> None:
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
@@ -98,3 +113,18 @@ class TradeServer:
     def _follow(self, prices: Prices) -> None:
         for symbol, (bid, ask) in prices.items():
             self.broker.set_price(symbol, bid, ask)
+
+
+def _whole(value: Any) -> int:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+
+
+def _amount(value: Any) -> Decimal | None:
+    if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 < abs(amount) <= MOST_PAID else None

@@ -1,6 +1,8 @@
-// The broker menu: the accounts that wait to be linked, with what has to be typed to link them.
+// The broker menu: the accounts that wait to be linked, with what has to be typed to link them, and money for them.
 
-import { element, find } from "./dom.js";
+import { call, element, find } from "./dom.js";
+
+const PAYMENT = 500;
 
 export class Broker {
   /** `terminal` is the part of the control state that names the trade servers' accounts. */
@@ -13,7 +15,18 @@ export class Broker {
       ...accounts.map((account) => element("div", { class: "kept", "data-testid": "broker-account" },
         element("b", {}, `${account.login} · ${account.currency}`), element("small", {}, `${account.server}, ${account.about}`),
         element("div", { class: "acts" }, this.value("Login", account.login), this.value("Server", account.server),
-          this.value("Password", account.password), this.value("Investor", account.investor_password)))));
+          this.value("Password", account.password), this.value("Investor", account.investor_password)),
+        element("div", { class: "acts" }, this.payment("Deposit", account, PAYMENT), this.payment("Withdraw", account, -PAYMENT)))));
+  }
+
+  payment(name, account, amount) {
+    const label = `${name} ${PAYMENT}`;
+    const button = element("button", { type: "button", "data-testid": name.toLowerCase(), onclick: async () => {
+      try { button.textContent = `Balance ${(await call("POST", "/control/terminal/payments", { login: account.login, amount })).balance}`; }
+      catch (refusal) { button.textContent = refusal.message; }
+      setTimeout(() => { button.textContent = label; }, 2500);
+    } }, label);
+    return button;
   }
 
   value(name, text) {

@@ -71,6 +71,29 @@ async def test_a_fault_that_cannot_be_is_refused(stage: Stage, body: dict[str, o
     assert (await stage.get("/state"))["faults"] == []
 
 
+async def test_money_is_paid_in_and_out_of_accounts(stage: Stage, server: TradeServer) -> None:
+    paid = [await stage.post("/terminal/payments", {"login": "5000001", "amount": amount, **kind})
+            for amount, kind in (("2500.50", {}), (-500, {}), ("70", {"kind": "credit"}), ("-20", {"kind": "bonus"}))]
+    assert [(one["balance"], one["credit"]) for one in paid] == [
+        ("12500.50", "0"), ("12000.50", "0"), ("12000.50", "70"), ("12000.50", "50")]
+    found = [server.broker.book.deals[one["deal"]] for one in paid]
+    assert [(deal.login, deal.type, deal.profit, deal.symbol) for deal in found] == [
+        (5000001, 2, Decimal("2500.50"), ""), (5000001, 2, Decimal(-500), ""), (5000001, 3, Decimal(70), ""),
+        (5000001, 6, Decimal(-20), "")]
+
+
+@pytest.mark.parametrize("body", [
+    {"login": "1", "amount": "5"}, {"amount": "5"}, {"login": "5000001"}, {"login": "5000001", "amount": "0"},
+    {"login": "5000001", "amount": True}, {"login": "5000001", "amount": "1e99"}, {"login": "5000001", "amount": "NaN"},
+    {"login": "5000001", "amount": "0.001"}, {"login": "5000001", "amount": "5", "kind": "gift"},
+    {"login": "5000001", "amount": "-10000.01"}, {"login": "5000001", "amount": "-1", "kind": "credit"}])
+async def test_a_payment_that_cannot_be_is_refused(stage: Stage, server: TradeServer, body: dict[str, object]) -> None:
+    before = dict(server.broker.book.deals)
+    status, answer = await stage.try_post("/terminal/payments", body)
+    assert status == 400 and answer["error"]
+    assert server.broker.book.deals == before
+
+
 async def test_the_market_of_the_broker_is_the_practice_market(server: TradeServer) -> None:
     quote = server.broker.market.quote("XAUUSD")
     assert quote is not None and (quote.bid, quote.ask) == PRICES["XAUUSD"]
@@ -94,6 +117,8 @@ async def test_the_console_shows_what_has_to_be_typed(stage: Stage) -> None:
         await page.click("#broker summary")
         await expect(page.get_by_test_id("broker-account")).to_have_count(6)
         await expect(page.get_by_title("Main-1-0badcafe")).to_be_visible()
+        await page.get_by_test_id("deposit").first.click()
+        await expect(page.get_by_text("Balance 10500")).to_be_visible()
         await page.click("#faults summary")
         await page.get_by_text("The broker requotes").click()
         await expect(page.locator("#faults .count")).to_have_text("2")
