@@ -161,6 +161,7 @@ async def _open_desk(stack: AsyncExitStack, settings: Settings, supervisor: Supe
         await surroundings.open(desk, quotes)
         stack.push_async_callback(surroundings.close)
     supervisor.start("paper_market", partial(gateway.run, supervisor.stopping))
+    supervisor.start("changes", partial(desk.positions.listen, supervisor.stopping))
     supervisor.start("loop_lag", partial(watch_loop, metrics, supervisor.stopping))
     return desk
 

@@ -11,6 +11,9 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+Start = Callable[[str, Coroutine[Any, Any, None]], None]
+"""Runs a piece of work by its name; RuntimeError when too much is under way."""
+
 FIRST_PAUSE, LONGEST_PAUSE, HEALTHY_AFTER = 0.1, 10.0, 60.0
 
 

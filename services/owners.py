@@ -8,9 +8,8 @@ another's.
 
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -21,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.account import Account
 from models.database import Database
 from runtime.coalescing import Coalesced
-from services import accounts
+from runtime.supervision import Start
+from services import accounts, recent
 from services.errors import NoAccount, NotFound
 
 log = structlog.get_logger(__name__)
@@ -51,8 +51,7 @@ class Known:
 class Owners:
     """Answers from memory what it has read a while ago."""
 
-    def __init__(self, database: Database, redis: Redis,
-                 start: Callable[[str, Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(self, database: Database, redis: Redis, start: Start) -> None:
         self._database = database
         self._redis = redis
         self._start = start
@@ -86,7 +85,10 @@ class Owners:
 
     async def _set_mark(self) -> None:
         try:
-            await self._redis.set(MARK, secrets.token_bytes(8))
+            async with self._redis.pipeline(transaction=True) as both:
+                both.set(MARK, secrets.token_bytes(8))
+                both.publish(recent.CHANNEL, recent.ALL)
+                await both.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("owners_mark_unset", error=type(error).__name__)
 

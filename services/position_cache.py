@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from runtime import valkey
 from runtime.coalescing import Coalesced
 from runtime.line import Script, Word
-from services import owners, snapshots
+from services import owners, recent, snapshots
+from services.recent import Recent
 from services.snapshots import Age, Kept, Portfolio
 
 log = structlog.get_logger(__name__)
@@ -44,12 +45,13 @@ redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[4])
 redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
 return 1
 """)
-# KEYS: portfolio, answer, generation, last; ARGV: seconds.
+# KEYS: portfolio, answer, generation, last; ARGV: seconds, the channel of changes, account.
 _FORGET = Script("""
 redis.call('INCR', KEYS[3])
 redis.call('EXPIRE', KEYS[3], ARGV[1])
 redis.call('DEL', KEYS[2])
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[4]) end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """)
 # KEYS: portfolios. Their first lines.
@@ -74,6 +76,14 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Recently:
+    """An answer that was found, with the mark it was found with."""
+
+    answer: Kept
+    mark: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """``is_ours``: nobody else is reading this account. Without a generation Redis is away."""
 
@@ -90,6 +100,7 @@ class PositionCache:
         self._here: dict[int, bytes] = {}
         self._outdated: set[int] = set()
         self._away_until = 0.0
+        self.recent: Recent[Recently] = Recent(redis)
 
     def glance(self, account_id: int) -> Glance | None:
         """Begin to look; None while Redis is away."""
@@ -99,6 +110,7 @@ class PositionCache:
         """The answer that is kept, if nothing is known to have changed the account since ``glance`` was begun."""
         if glance is None:
             return Look(None, None)
+        changes = self.recent.changes
         try:
             raw, mark = await glance
         except AWAY as error:
@@ -106,7 +118,10 @@ class PositionCache:
             return Look(None, None)
         if raw is None or account_id in self._outdated:
             return Look(None, mark)
-        return Look(snapshots.parse(raw, account_id, is_shared=True), mark)
+        answer = snapshots.parse(raw, account_id, is_shared=True)
+        if answer is not None:
+            self.recent.keep(account_id, Recently(answer, mark), changes)
+        return Look(answer, mark)
 
     async def recall(self, account_id: int) -> Kept | None:
         """The portfolio that nothing is known to have changed since."""
@@ -172,6 +187,7 @@ class PositionCache:
         if len(self._here) >= MOST_KEPT_HERE:
             del self._here[next(iter(self._here))]
         self._here[account_id] = value
+        self.recent.drop(account_id)
         if claim.generation is None:
             self._outdated.discard(account_id)
             return
@@ -195,10 +211,11 @@ class PositionCache:
     async def forget(self, account_id: int) -> None:
         """Something has just changed the account: what is kept is no longer so."""
         self._outdated.add(account_id)
+        self.recent.drop(account_id)
         self._away_until = 0.0  # it may be back, and has to hear of this
         try:
             await self._run(_FORGET, [_key(account_id), _answer(account_id), _generation(account_id),
-                                      _last(account_id)], int(KEEP.total_seconds()))
+                                      _last(account_id)], int(KEEP.total_seconds()), recent.CHANNEL, account_id)
         except AWAY as error:
             self._away(error)
 

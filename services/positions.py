@@ -21,7 +21,7 @@ from services import accounts, equity
 from services.equity import Peak, Standing, percent
 from services.errors import TryLater
 from services.observations import Observations, Start
-from services.position_cache import Glance, Look, PositionCache
+from services.position_cache import Glance, Look, PositionCache, Recently
 from services.snapshots import Age, Kept, Portfolio
 from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position
 
@@ -77,6 +77,14 @@ class Reader:
             if last is None:
                 raise TryLater("The terminal does not answer.") from error
             return replace(last, stale=True)
+
+    def recent(self, account_id: int) -> Recently | None:
+        """The answer of an account that was found less than a second ago, if nothing has changed since."""
+        return self._cache.recent.get(account_id)
+
+    async def listen(self, stopping: asyncio.Event) -> None:
+        """Hear of what other replicas change, until the process stops."""
+        await self._cache.recent.listen(stopping)
 
     def glance(self, account_id: int) -> Glance | None:
         """Begin to look for the answer that is kept of an account."""

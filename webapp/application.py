@@ -28,7 +28,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.cashier] = cashier
     app[keys.cashiers] = cashiers if cashiers is not None else {cashier.payments.name: cashier} if cashier else {}
     breaker = Breaker()  # one for all: a request waits for a Redis that hangs once at most
-    app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker)
+    app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker, desk.supervisor.spawn)
     app[keys.verdicts] = Verdicts(desk.tokens)
     app[keys.hints] = Hints(desk.redis, breaker)
     app[keys.console_origin] = console_origin

@@ -5,6 +5,7 @@ seconds. Those who ask in the same turn of the event loop are counted by one cal
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
@@ -12,27 +13,41 @@ from runtime import valkey
 from runtime.coalescing import Coalesced
 from runtime.line import Script
 
-# KEYS: what is counted; ARGV: the most of each. Answers 0 where one more may pass, else the seconds to wait.
+# KEYS: what is counted; ARGV: for each the most, how many have passed already, and whether one more asks to.
+# Answers how many more could pass after it, below zero the seconds to wait.
 _COUNT = Script("""
 local time = redis.call('TIME')
 local minute = math.floor(time[1] / 60)
 local left = 60 - (time[1] % 60) - time[2] / 1000000
 local answers = {}
 for number, name in ipairs(KEYS) do
-  local most, here = tonumber(ARGV[number]), name .. ':' .. minute
-  local now = tonumber(redis.call('GET', here) or '0')
+  local at, here = number * 3, name .. ':' .. minute
+  local most, count = tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1])
+  local now = tonumber(redis.call('GET', here) or '0') + count
   local before = tonumber(redis.call('GET', name .. ':' .. (minute - 1)) or '0')
-  if now + math.floor(before * left / 60) < most then
-    if redis.call('INCR', here) == 1 then redis.call('EXPIRE', here, 120) end
-    answers[number] = 0
+  local room = most - now - math.floor(before * left / 60)
+  if room > 0 then
+    local asks = tonumber(ARGV[at])
+    count, answers[number] = count + asks, room - asks
   elseif now < most then
-    answers[number] = math.max(1, math.ceil(left - 60 * (most - now) / before))
+    answers[number] = -math.max(1, math.ceil(left - 60 * (most - now) / before))
   else
-    answers[number] = math.max(1, math.ceil(left))
+    answers[number] = -math.max(1, math.ceil(left))
   end
+  if count > 0 and redis.call('INCRBY', here, count) == count then redis.call('EXPIRE', here, 120) end
 end
 return answers
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """``passed`` have been let through already; with ``asks`` one more would like to."""
+
+    name: str
+    most: int
+    passed: int
+    asks: bool
 
 
 class Counters:
@@ -41,13 +56,13 @@ class Counters:
     def __init__(self, redis: Redis, patience: Callable[[], float]) -> None:
         self._patience = patience
         self._line = valkey.line_of(redis)
-        self._hits: Coalesced[tuple[str, int], int] = Coalesced(self._count)
+        self._hits: Coalesced[Hit, int] = Coalesced(self._count)
 
-    async def hit(self, name: str, most: int) -> int | None:
-        """Count one of at most so many a minute; the seconds to wait when there were too many."""
-        return await self._hits.ask((name, most)) or None
+    async def hit(self, hit: Hit) -> int:
+        """Count at most so many a minute; how many more could pass now, below zero the seconds to wait."""
+        return await self._hits.ask(hit)
 
-    async def _count(self, hits: Sequence[tuple[str, int]]) -> Sequence[int]:
-        found: list[int] = await self._line.run(self._patience(), _COUNT, [name for name, _ in hits],
-                                                [most for _, most in hits])
+    async def _count(self, hits: Sequence[Hit]) -> Sequence[int]:
+        numbers = [number for hit in hits for number in (hit.most, hit.passed, int(hit.asks))]
+        found: list[int] = await self._line.run(self._patience(), _COUNT, [hit.name for hit in hits], numbers)
         return found

@@ -1,6 +1,9 @@
 """Rate limits over Redis, and what each door does while Redis is away.
 
 A Redis that hangs must not hold everyone up: it gets a short moment, and then for a while nobody asks it.
+
+Where an answer costs less than counting it, a few requests that surely fit are let through first and counted soon
+after: see webapp/credit.py.
 """
 
 import ipaddress
@@ -19,8 +22,10 @@ from redis.exceptions import RedisError
 from facts import Limits as LimitSettings
 from runtime import valkey
 from runtime.metrics import Metrics
+from runtime.supervision import Start
 from services.errors import RateLimited, TryLater
-from webapp.counters import Counters
+from webapp.counters import Counters, Hit
+from webapp.credit import Credit
 
 log = structlog.get_logger(__name__)
 
@@ -42,32 +47,41 @@ class Away(StrEnum):
 class Limits:
     """Counts requests by bucket and key over a sliding minute."""
 
-    def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics, breaker: "Breaker") -> None:
+    def __init__(self, redis: Redis, allowed: LimitSettings, metrics: Metrics, breaker: "Breaker",
+                 start: Start) -> None:
         self._shared = Counters(redis, lambda: PATIENCE_SECONDS)
         self._needed = Counters(redis, lambda: 2 * valkey.PATIENCE)
         self._counted_here = MemoryStorage()
         self._here = SlidingWindowCounterRateLimiter(self._counted_here)
         self._breaker = breaker
         self._items = {name: RateLimitItemPerMinute(number) for name, number in allowed if number}
+        self._credit = Credit(self._shared, start)
         self._metrics = metrics
 
-    async def check(self, bucket: str, key: str, *, away: Away = Away.OPEN) -> None:
-        """Count one request; RateLimited when there were too many, TryLater when that cannot be told and must be."""
+    def passes(self, bucket: str, key: str) -> bool:
+        """Whether one request may pass before it is counted; False when ``check`` has to be asked."""
+        return bucket not in self._items or self._credit.spend(_name(bucket, key))
+
+    async def check(self, bucket: str, key: str, *, away: Away = Away.OPEN, credit: bool = False) -> None:
+        """Count one request; RateLimited when there were too many, TryLater when that cannot be told and must be.
+
+        With ``credit`` some of the next ones may pass first.
+        """
         item = self._items.get(bucket)
         if item is None:
             return
-        retry_after = await self._over_by(item, bucket, key, away)
+        retry_after = await self._over_by(item, bucket, key, away, credit)
         if retry_after is not None:
             self._metrics.rate_limited.labels(bucket).inc()
             raise RateLimited(item.amount, retry_after)
 
-    async def _over_by(self, item: RateLimitItem, bucket: str, key: str, away: Away) -> int | None:
+    async def _over_by(self, item: RateLimitItem, bucket: str, key: str, away: Away, credit: bool) -> int | None:
         """The seconds to wait; None when the request may pass."""
         try:
             if away == Away.CLOSED:
                 # Without an answer there is only a refusal: the client's own patience, and no breaker.
-                return await self._needed.hit(f"limits:{bucket}:{key}", item.amount)
-            return await self._quickly(item, bucket, key)
+                return _wait(await self._needed.hit(Hit(_name(bucket, key), item.amount, 0, asks=True)))
+            return await self._quickly(item.amount, _name(bucket, key), credit)
         except (RedisError, OSError, TimeoutError) as error:
             if away == Away.CLOSED:
                 raise TryLater from error
@@ -89,19 +103,30 @@ class Limits:
         names = counted.sliding_window_keys(item.key_for(bucket, key), item.get_expiry(), at)
         return len(counted.expirations) < MOST_COUNTED_HERE or any(name in counted.expirations for name in names)
 
-    async def _quickly(self, item: RateLimitItem, bucket: str, key: str) -> int | None:
+    async def _quickly(self, most: int, name: str, credit: bool) -> int | None:
         """As Redis says, soon; TimeoutError when it does not answer, or is not asked because it did not."""
         if not self._breaker.lets_through():
             raise TimeoutError
         asked_at = time.monotonic()
+        passed = self._credit.settle(name)
         try:
-            found = await self._shared.hit(f"limits:{bucket}:{key}", item.amount)
+            room = await self._shared.hit(Hit(name, most, passed, asks=True))
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed(asked_at)
             log.warning("redis_away", error=type(error).__name__)
             raise
         self._breaker.answered()
-        return found
+        if credit:
+            self._credit.grant(name, most, room)
+        return _wait(room)
+
+
+def _name(bucket: str, key: str) -> str:
+    return f"limits:{bucket}:{key}"
+
+
+def _wait(room: int) -> int | None:
+    return -room if room < 0 else None
 
 
 class Breaker:

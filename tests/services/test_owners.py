@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from models.account import Account
 from models.database import Database
 from runtime.supervision import Supervisor
-from services import accounts, linking, owners
+from services import accounts, linking, owners, recent
 from services.desk import Desk
 from services.errors import NoAccount, NotFound
 from services.owners import Known, Owners
@@ -54,6 +54,20 @@ async def test_a_switch_is_seen_at_once_here_and_by_its_mark_elsewhere(desk: Des
             await asyncio.sleep(0.01)
     assert (await elsewhere.find(user_id, None)).id == account_id
     await database.close()
+
+
+async def test_who_remembers_positions_hears_of_a_switch(desk: Desk, user_id: int, redis: Redis,
+                                                         now: datetime) -> None:
+    account_id = await second(desk, user_id, now)
+    async with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(recent.CHANNEL)
+        async with desk.database.writing() as session:
+            await linking.make_primary(session, user_id, account_id, now)
+        async with asyncio.timeout(5):
+            while (said := await channel.get_message(timeout=1)) is None:
+                pass
+    assert said["data"] == recent.ALL
+    assert await redis.get(owners.MARK)
 
 
 async def test_an_unlinked_account_is_gone_at_once(desk: Desk, user_id: int, now: datetime) -> None:

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from config import Settings
 from runtime.metrics import Metrics
+from runtime.supervision import Supervisor
 from services.errors import RateLimited, TryLater
 from tests.running import free_port
 from webapp import limits
@@ -19,7 +20,8 @@ PLACES = 4
 def counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Limits:
     """Limits over a Redis that is not there, with room for a few."""
     monkeypatch.setattr(limits, "MOST_COUNTED_HERE", PLACES)
-    return Limits(Redis(port=free_port()), settings.facts.limits.model_copy(update={"money": 2}), Metrics(), Breaker())
+    return Limits(Redis(port=free_port()), settings.facts.limits.model_copy(update={"money": 2}), Metrics(), Breaker(),
+                  Supervisor().spawn)
 
 
 async def ask(counted: Limits, key: str) -> None:

@@ -3,20 +3,26 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
 
+from config import Settings
 from models.account import Account
+from models.database import Database
 from models.position import EquityPoint
-from services import accounts, linking, orders
+from services import accounts, linking, orders, recent
 from services.auth import Tokens
 from services.errors import Unauthenticated
+from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import DealFeed, OrderRequest, OrderType, Side
+from tests.conftest import build_desk
+from tests.running import until
 from tests.webapp.conftest import Door
-from webapp import openapi
+from webapp import credit, openapi
 from webapp.verdicts import Verdicts
 
 
@@ -47,6 +53,59 @@ async def settle(door: Door) -> None:
         after = await orders.cursor_of(session, "paper")
         deals = await door.desk.paper.deals_since(after, 100)
         await orders.settle(session, "paper", after, deals, datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+async def hearing(door: Door) -> None:
+    """The door hears of changes, as a running desk does."""
+    positions = door.desk.positions
+    door.desk.supervisor.start("changes", partial(positions.listen, door.desk.supervisor.stopping))
+
+    async def hears() -> bool:
+        return (await door.desk.redis.pubsub_numsub(recent.CHANNEL))[0][1] == 1
+
+    await until("changes are heard of", hears)
+
+
+async def commands(redis: Redis) -> int:
+    return int((await redis.info("stats"))["total_commands_processed"])
+
+
+async def test_an_answer_of_a_moment_ago_is_sent_without_a_question(door: Door, redis: Redis) -> None:
+    _, token = await door.person()
+    fewest = 10**6
+    for _ in range(5):  # a second may end in between
+        before = await commands(redis)
+        answers = [await door.call("GET", "/api/v1/positions", token=token) for _ in range(20)]
+        fewest = min(fewest, await commands(redis) - before)
+        assert [status for status, _, _ in answers] == [200] * 20
+    assert fewest < 20, "less than a question each"
+
+
+async def test_what_another_replica_changes_is_seen_at_once(door: Door, settings: Settings, database: Database,
+                                                            redis: Redis, quotes: QuoteFeed,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "REMEMBER_SECONDS", 3600.0)  # so that nothing but the word of it helps
+    monkeypatch.setattr(credit, "GOOD_SECONDS", 3600.0)
+    monkeypatch.setattr(credit, "MOST", 10_000)
+    user_id, token = await door.person()
+    account = await primary(door, user_id)
+    other = build_desk(settings, database, redis, quotes, replica="other")
+    for number in range(1, 6):
+        for _ in range(3):
+            _, found, _ = await door.call("GET", "/api/v1/positions", token=token)
+        assert found["open_positions_count"] == number - 1
+        assert door.desk.paper is not None
+        await door.desk.paper.send(accounts.ref(account), OrderRequest(
+            number, "EURUSD", Side.BUY, OrderType.MARKET, Decimal("0.10"), None, None, (), "CS1", None))
+        await other.positions.forget(account.id)
+
+        async def is_seen(count: int = number) -> bool:
+            _, answer, _ = await door.call("GET", "/api/v1/positions", token=token)
+            return int(answer["open_positions_count"]) == count
+
+        await until("the new position is shown", is_seen, 10)
+    await other.supervisor.stop(5)
 
 
 async def test_a_kept_answer_is_the_one_that_was_made(door: Door) -> None:
