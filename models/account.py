@@ -28,7 +28,8 @@ class AccountStatus(StrEnum):
 class Account(Base):
     """A linked account. At most one primary per user and one live link per broker account: the indexes say so.
 
-    ``trouble`` is the code of why a link is broken. ``deals_read_until`` is how far its deals have been recorded.
+    ``trouble`` is the code of why a link is broken. ``deals_read_until`` is how far its deals have been recorded;
+    from ``deals_untimed_since`` on their times may be wrong, because the terminal did not know its server's clock.
     """
 
     __tablename__ = "accounts"
@@ -60,6 +61,7 @@ class Account(Base):
     device_id: Mapped[str | None] = mapped_column(ForeignKey("devices.id"))
     trouble: Mapped[str | None] = mapped_column(String(32))
     deals_read_until: Mapped[datetime | None] = mapped_column(UtcInstant)
+    deals_untimed_since: Mapped[datetime | None] = mapped_column(UtcInstant)
     verified_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     unlinked_at: Mapped[datetime | None] = mapped_column(UtcInstant)

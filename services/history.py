@@ -63,6 +63,24 @@ async def record(session: AsyncSession, account: Account, deals: Sequence[Deal],
     return new
 
 
+async def retime(session: AsyncSession, account: Account, deals: Sequence[Deal], now: datetime) -> None:
+    """Correct the times of deals on record that their terminal tells otherwise now, and what was folded from them."""
+    told = {deal.id: deal.at for deal in deals}
+    await _take_turn(session, account.id)
+    ids, touched = sorted(told), set[int]()
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        rows = await session.execute(
+            select(DealRecord.id, DealRecord.deal_id, DealRecord.position_id, DealRecord.at).where(
+                DealRecord.account_id == account.id, DealRecord.deal_id.in_(ids[start:start + ROWS_AT_ONCE])))
+        wrong = [row for row in rows if row.at != told[row.deal_id]]
+        if wrong:
+            await session.execute(update(DealRecord), [{"id": row.id, "at": told[row.deal_id]} for row in wrong])
+        touched |= {row.position_id for row in wrong}
+    positions = sorted(touched)
+    for start in range(0, len(positions), ROWS_AT_ONCE):
+        await _fold(session, account.id, positions[start:start + ROWS_AT_ONCE], now)
+
+
 async def record_feed(session: AsyncSession, route: str, deals: Sequence[Deal], now: datetime) -> None:
     """Write down the deals of a feed, each on the account that is linked to its login."""
     found: dict[tuple[str, str], list[Deal]] = {}

@@ -1,7 +1,8 @@
 """Keeping up with terminals that do not tell by themselves: their deals, and what became of waiting orders.
 
 Accounts with something open are asked often, the others now and then. Each is asked by itself, so one that hangs
-delays nobody; one that fails is asked less and less often.
+delays nobody; one that fails is asked less and less often. What a terminal tells before it knows its server's clock, on
+a market that is closed, is recorded and timed anew once it does.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from services import accounts, history, orders, settling, shares
 from services.execution import LOOK_BACK
 from terminal.protocol import (
     AccountRef,
+    ClockedGateway,
     Deal,
     DealEntry,
     DealFeed,
@@ -39,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 # Deals may be recorded late or out of order at the trade server; what is on record already is left out.
 OVERLAP, FIRST_DEPTH = timedelta(hours=1), timedelta(days=30)
+# By no more than this are the times of a terminal wrong that does not know its server's clock.
+MOST_WRONG = timedelta(days=1)
 # So many deals are written at once: an account with a long history does not keep the others from the writer.
 DEALS_AT_ONCE = 200
 LONGEST_PAUSE, GIVEN_UP_LATELY = timedelta(minutes=5), timedelta(days=1)
@@ -60,9 +64,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a terminal has told: its deals, how waiting orders that are gone have ended, and which were given up
-    though they wait (with their tickets)."""
+    """What a terminal has told: its deals ``since`` when and whether their times are right, how waiting orders that
+    are gone have ended, and which were given up though they wait (with their tickets)."""
 
+    since: datetime
+    is_timed: bool
     deals: Sequence[Deal]
     ended: Sequence[Deal]
     appeared: Sequence[tuple[Order, int]]
@@ -118,7 +124,10 @@ class Syncer:
         changed, last = False, max(len(seen.deals) - 1, 0) // DEALS_AT_ONCE * DEALS_AT_ONCE
         for start in range(0, last, DEALS_AT_ONCE):
             async with self._database.writing() as session:
-                changed |= await _take_deals(session, account, seen.deals[start:start + DEALS_AT_ONCE], now)
+                some = replace(seen, deals=seen.deals[start:start + DEALS_AT_ONCE])
+                fresh = await _record(session, account, some, now)
+                await settling.apply(session, account, fresh, now)
+                changed |= bool(fresh)
         async with self._database.writing() as session:
             return await take_in(session, account, replace(seen, deals=seen.deals[last:]), now) or changed
 
@@ -175,6 +184,9 @@ async def look(gateway: Gateway, account: Account, resting: Sequence[Order], now
     """Ask the terminal; changes nothing."""
     ref = accounts.ref(account)
     since = now - FIRST_DEPTH if account.deals_read_until is None else account.deals_read_until - OVERLAP
+    is_timed = not isinstance(gateway, ClockedGateway) or await gateway.knows_time(ref)
+    if is_timed and account.deals_untimed_since is not None:
+        since = min(since, account.deals_untimed_since - MOST_WRONG)
     deals = await gateway.deals(ref, since)
     waiting: dict[int, int] = {}
     for pending in await gateway.orders(ref) if resting else ():
@@ -188,21 +200,33 @@ async def look(gateway: Gateway, account: Account, resting: Sequence[Order], now
             found = await gateway.find(ref, order.magic, (order.sent_at or order.created_at) - LOOK_BACK)
             if found is not None and found.status == ResultStatus.REJECTED:
                 ended.append(_ended(ref, order, found, now))
-    return Look(deals, ended, appeared)
+    return Look(since, is_timed, deals, ended, appeared)
 
 
-async def _take_deals(session: AsyncSession, account: Account, deals: Sequence[Deal], now: datetime) -> bool:
-    fresh = await history.record(session, account, deals, now)
-    await settling.apply(session, account, fresh, now)
-    return bool(fresh)
+async def _record(session: AsyncSession, account: Account, seen: Look, now: datetime) -> list[Deal]:
+    """Write down what is new, and that it is to be timed anew where its times may be wrong; returns it."""
+    if seen.is_timed and account.deals_untimed_since is not None:
+        await history.retime(session, account, seen.deals, now)
+    fresh = await history.record(session, account, seen.deals, now)
+    if fresh and not seen.is_timed:
+        await session.execute(
+            update(Account).where(Account.id == account.id, or_(
+                Account.deals_untimed_since.is_(None), Account.deals_untimed_since > seen.since))
+            .values(deals_untimed_since=seen.since))
+    return fresh
 
 
 async def take_in(session: AsyncSession, account: Account, seen: Look, now: datetime) -> bool:
     """Record what is new, let it take effect on orders, and move the cursor, together."""
-    fresh = await history.record(session, account, seen.deals, now)
+    fresh = await _record(session, account, seen, now)
     for order, ticket in seen.appeared:
         await orders.wait_after_all(session, order.id, ticket, now)
     await settling.apply(session, account, [*fresh, *seen.ended], now)
+    if seen.is_timed and account.deals_untimed_since is not None:
+        # Unless somebody has recorded more meanwhile, who knew the time less than we do.
+        await session.execute(
+            update(Account).where(Account.id == account.id, Account.deals_read_until == account.deals_read_until)
+            .values(deals_untimed_since=None))
     await session.execute(
         update(Account).where(Account.id == account.id,
                               or_(Account.deals_read_until.is_(None), Account.deals_read_until < now))

@@ -331,6 +331,14 @@ class DealFeed(Protocol):
 
 
 @runtime_checkable
+class ClockedGateway(Protocol):
+    """A gateway that has to learn how far a trade server's clock is from UTC."""
+
+    async def knows_time(self, ref: AccountRef) -> bool:
+        """Whether the times it tells are right; before that they may be wrong by hours, all by the same."""
+
+
+@runtime_checkable
 class TargetGateway(Protocol):
     """A gateway whose netting accounts leave only the last target to the broker: the nearer ones the desk takes."""
 

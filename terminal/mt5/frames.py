@@ -1,6 +1,6 @@
 """Frames between a desk and a terminal worker: four bytes of length, big-endian, then so much JSON in UTF-8.
 
-A worker speaks first: ``{"hello": {"protocol": 1, "library": "5.0.…", "pid": 123}}``. Then each request
+A worker speaks first: ``{"hello": {"protocol": 2, "library": "5.0.…", "pid": 123}}``. Then each request
 ``{"id": n, "op": "...", "args": {...}}`` has one answer, ``{"id": n, "ok": ...}`` or ``{"id": n, "error": {...}}``.
 A worker does one thing at a time and answers in order. What is not a frame ends the conversation.
 """
@@ -10,7 +10,7 @@ import json
 import struct
 from typing import Any, BinaryIO
 
-PROTOCOL = 1
+PROTOCOL = 2
 MOST_BYTES = 8 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 

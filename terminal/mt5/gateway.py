@@ -165,6 +165,10 @@ class TerminalGateway:
         """The account's deals from then on, oldest first."""
         return await self._pool.call(ref, "deals", {"since": wire.plain(since)}, _many(Deal))
 
+    async def knows_time(self, ref: AccountRef) -> bool:
+        """Whether the account's terminal has learnt its server's clock."""
+        return await self._pool.call(ref, "knows_time", {}, _known)
+
     async def verify(self, ref: AccountRef, password: str, *, keep: bool = True) -> AccountSnapshot:
         """Sign in and read the account back; ``keep`` the terminal for the account's next calls."""
         snapshot = await self._pool.verify(ref, password, keep=keep)
@@ -212,6 +216,12 @@ def _many(kind: type[T]) -> Callable[[Any], Awaitable[Sequence[T]]]:
 
 def _revived(kind: type[T], rows: list[Any]) -> Sequence[T]:
     return tuple(wire.revive(kind, row) for row in rows)
+
+
+async def _known(answer: Any) -> bool:
+    if not isinstance(answer, dict) or not isinstance(answer.get("knows"), bool):
+        raise ValueError("neither yes nor no")
+    return bool(answer["knows"])
 
 
 async def _amount(answer: Any) -> Decimal | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from terminal.mt5 import codes, convert, faults
-from terminal.mt5.clock import ServerClock
+from terminal.mt5.clock import RECENT_MSC, ServerClock
 from terminal.mt5.flows import AHEAD, Flows
 from terminal.mt5.library import CallFailed, Library
 from terminal.protocol import AccountSnapshot, Deal, GatewayError, PendingOrder, Position, Side, SymbolSpec, Tick
@@ -31,6 +31,7 @@ class Session:
         self._digits: dict[str, int] = {}
         self._money_digits = 2
         self._watched: list[str] = []
+        self._looked_at = -float("inf")
 
     def sign_in(self, path: str, password: str, timeout_seconds: float) -> AccountSnapshot:
         """Start the terminal, sign in, and read back who it is signed in as."""
@@ -175,6 +176,14 @@ class Session:
                 time.sleep(LOOK_SECONDS)
         return self.clock.is_certain
 
+    def knows_time(self) -> bool:
+        """The same, with one look where the last is not long ago: a quote that has moved since tells as much."""
+        if time.monotonic() - self._looked_at > RECENT_MSC / 1000:
+            return self.sure_of_time()
+        for name in [] if self.clock.is_certain else self._watched:
+            self._look(name)
+        return self.clock.is_certain
+
     def _watch(self) -> None:
         shown = [row for row in self.library.rows("symbols_get") if row.visible and row.time]
         self._watched = [row.name for row in sorted(shown, key=lambda row: -row.time)[:WATCHED]]
@@ -182,6 +191,7 @@ class Session:
 
     def _look(self, name: str) -> Any | None:
         row = self.library.maybe("symbol_info_tick", name)
+        self._looked_at = time.monotonic()
         if row is not None and row.time_msc:
             self.clock.note(name, int(row.time_msc), time.time_ns() // 1_000_000)
         return row

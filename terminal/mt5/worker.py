@@ -41,6 +41,7 @@ class Worker:
             "loss": self._loss, "send": self._send, "close": self._close, "take_target": self._take_target,
             "modify": self._modify,
             "cancel": lambda args: self._trading.cancel(int(args["ticket"])), "find": self._find,
+            "knows_time": lambda _: {"knows": self._at.knows_time()},
             "deals": lambda args: self._at.deals(moment(args["since"]))}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:

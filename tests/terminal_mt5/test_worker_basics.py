@@ -11,7 +11,7 @@ from tests.terminal_mt5.stage import LOGIN, MAGIC, order, staged
 async def test_an_account_is_opened_traded_and_closed(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         worker = await stage.worker()
-        assert worker.hello["protocol"] == 1 and worker.hello["library"] == "5.0.6231"
+        assert worker.hello["protocol"] == 2 and worker.hello["library"] == "5.0.6231"
         snapshot = wire.revive(AccountSnapshot, await worker.ask("account"))
         assert (snapshot.login, snapshot.currency, snapshot.balance) == (LOGIN, "USD", Decimal("10000.00"))
         assert wire.revive(SymbolSpec, await worker.ask("symbol", name="EURUSD")).digits == 5

@@ -42,7 +42,7 @@ async def opened(pipe: Pipe, stage: Stage, **changed: Any) -> AccountSnapshot:
 
 
 async def test_hello_comes_first(pipe: Pipe) -> None:
-    assert pipe.hello == {"protocol": 1, "library": "5.0.6231", "pid": pipe.process.pid}
+    assert pipe.hello == {"protocol": 2, "library": "5.0.6231", "pid": pipe.process.pid}
 
 
 WRONG: list[tuple[dict[str, Any], str, bool]] = [
