@@ -134,3 +134,25 @@ def portions(volume: Decimal, targets: Sequence[Decimal], step: Decimal,
         if all(share >= least for _, share in shares):
             return shares
     return [(target, volume) for target in targets[:1]]
+
+
+def copied_volume(volume: Decimal, multiplier: Decimal, own_balance: Decimal, their_balance: Decimal) -> Decimal:
+    """Lots that answer to ``volume`` lots on another account, in proportion to the balances; not yet in steps.
+
+    Both balances are in one currency and positive. Source: forexpanda.net/faq-forex.
+    """
+    return volume * multiplier * own_balance / their_balance
+
+
+def copied_percent(own_balance: Decimal, share: Decimal, their_balance: Decimal, rate: Decimal, own_leverage: int,
+                   their_leverage: int) -> Decimal:
+    """How many percent of another's volume MQL5 Signals would copy, rounded as it rounds.
+
+    ``share`` (0 to 1) is the part of the own balance that takes part, ``rate`` turns the own currency into theirs. A
+    lower leverage of one's own lowers the percentage, a higher one does not raise it. Source:
+    mql5.com/en/forum/369065 for the chain, mql5.com/en/forum/19241 for the rounding.
+    """
+    by_leverage = min(Decimal(own_leverage) / their_leverage, Decimal(1))
+    percent = own_balance * share / their_balance * by_leverage * rate * 100
+    step = 1 if percent < 10 else 5 if percent < 100 else 10
+    return max((percent / step).to_integral_value(ROUND_DOWN) * step, Decimal(1))

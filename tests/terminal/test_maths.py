@@ -170,3 +170,23 @@ def test_an_average_lies_between_its_extremes(fills: list[tuple[Decimal, Decimal
 @given(st.decimals("-1e12", "1e12", places=6))
 def test_money_is_off_by_half_a_cent_at_most(amount: Decimal) -> None:
     assert abs(maths.money(amount) - amount) <= D("0.005") and maths.money(-amount) == -maths.money(amount)
+
+
+@pytest.mark.parametrize(("volume", "multiplier", "own", "theirs", "copied"), [
+    ("1.00", "2.50", "5000", "2000", "6.25"), ("2.50", "2.00", "2000", "8000", "1.25")])
+def test_copied_volume_as_published(volume: str, multiplier: str, own: str, theirs: str, copied: str) -> None:
+    assert maths.copied_volume(Decimal(volume), Decimal(multiplier), Decimal(own), Decimal(theirs)) == Decimal(copied)
+
+
+@pytest.mark.parametrize(("balance", "share", "leverage", "lots"), [
+    ("40000", "0.50", 200, "1.60"), ("5000", "0.35", 50, "0.07")])
+def test_copied_percentage_as_published(balance: str, share: str, leverage: int, lots: str) -> None:
+    percent = maths.copied_percent(Decimal(balance), Decimal(share), Decimal(15_000), Decimal("1.2700"), leverage, 100)
+    assert maths.copied_volume(Decimal(1), percent / 100, Decimal(1), Decimal(1)) == Decimal(lots)
+
+
+@pytest.mark.parametrize(("exact", "rounded"), [
+    ("0.25", "1"), ("6.25", "6"), ("9.99", "9"), ("10", "10"), ("29.7", "25"), ("99.9", "95"), ("100", "100"),
+    ("129.6", "120")])
+def test_copied_percentages_are_rounded_as_published(exact: str, rounded: str) -> None:
+    assert maths.copied_percent(Decimal(exact), Decimal(1), Decimal(100), Decimal(1), 100, 100) == Decimal(rounded)
