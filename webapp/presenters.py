@@ -157,7 +157,7 @@ def currency_total(of: CurrencyTotal) -> dict[str, Any]:
 
 def equity_point(of: EquityPoint, since: datetime) -> dict[str, Any]:
     """A point of the curve; the one before its beginning is shown there."""
-    return {"at": max(of.at, since), "equity": of.equity, "balance": of.balance}
+    return {"at": max(of.at, since), "equity": of.equity, "balance": of.balance, "net_deposits": of.net_deposits}
 
 
 def position_view(of: PositionView) -> dict[str, Any]:

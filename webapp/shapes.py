@@ -94,7 +94,7 @@ SHAPES: dict[str, Schema] = {
                         margin=MAYBE_DECIMAL, free_margin=MAYBE_DECIMAL, total_profit=MAYBE_DECIMAL,
                         as_of=MAYBE_INSTANT, stale=YES_NO, missing={"type": "array", "items": of(id=TEXT, label=TEXT)}),
     "CurrencyTotals": page("CurrencyTotal"),
-    "EquityPoint": of(at=INSTANT, equity=DECIMAL, balance=DECIMAL),
+    "EquityPoint": of(at=INSTANT, equity=DECIMAL, balance=DECIMAL, net_deposits=MAYBE_DECIMAL),
     "EquityPoints": page("EquityPoint"),
     "PastPosition": of(id=TEXT, position_id=MAYBE_WHOLE, order_id=MAYBE, symbol=TEXT, side=one_of("buy", "sell"),
                        status=one_of("open", "closed"), volume=DECIMAL, closed_volume=DECIMAL, entry_price=DECIMAL,

@@ -61,6 +61,7 @@ async def test_each_night_is_charged_once(stage: Stage, database: Database, side
     account = await stage.gateway.account(stage.ref)
     (position,) = await stage.positions()
     assert account.equity == account.balance + position.profit + position.swap
+    assert account.net_deposits == D(10_000), "what a night costs is not paid out"
 
 
 async def test_nights_of_a_broker_that_slept_are_charged_when_it_wakes(stage: Stage, database: Database) -> None:
