@@ -116,7 +116,8 @@ class PositionAct(Base):
     """The intent to close or change a position, written before the terminal hears of it. One open act a position.
 
     ``position_volume`` is what was open when it was asked for; ``volume`` what is to be closed of it. What the desk
-    closes at the ``target`` of an order (the first is 1) is written once.
+    closes at the ``target`` of an order (the first is 1) is written once. Other closes have a ``magic`` of their own
+    where their terminal can mark deals with it.
     """
 
     __tablename__ = "position_acts"
@@ -135,6 +136,7 @@ class PositionAct(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id"))
     target: Mapped[int | None] = mapped_column(Integer)
+    magic: Mapped[int | None] = mapped_column(BigInteger)
     ticket: Mapped[int] = mapped_column(BigInteger)
     symbol: Mapped[str] = mapped_column(String(32))
     kind: Mapped[str] = mapped_column(String(8))

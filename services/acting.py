@@ -1,8 +1,9 @@
 """Carrying out acts on positions: the statements, and what is done about each answer of a terminal.
 
 queued -> sent -> done | refused | unknown; unknown -> done | refused. ``sent`` is committed before the terminal
-hears of an act. What may have been done is found out by looking at the position, and never done again. A part that is
-closed at an order's target bears a number of its own (services/targets), by which it is found.
+hears of an act. What may have been done is found out by looking, and never done again: for the deal that bears the
+act's number where the terminal can mark deals, at the position otherwise. The number of a part that is closed at an
+order's target is the target's (services/targets).
 """
 
 import asyncio
@@ -23,7 +24,15 @@ from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
 from services import accounts, outbox, shares
 from services.stopwatch import Stopwatch
-from terminal.protocol import Gateway, GatewayError, Position, ResultStatus, TargetGateway, TradeResult
+from terminal.protocol import (
+    Gateway,
+    GatewayError,
+    MarkingGateway,
+    Position,
+    ResultStatus,
+    TargetGateway,
+    TradeResult,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +150,15 @@ async def _tell(session: AsyncSession, act: PositionAct, now: datetime) -> None:
             "error": act.error}, now)
 
 
+def _magic_of(leased: Leased) -> int | None:
+    """The number an act's deal bears; None where it bears none."""
+    act, order = leased.act, leased.order
+    if order is None:
+        return act.magic
+    assert order.magic is not None and act.target is not None
+    return shares.target_magic(order.magic, act.target)
+
+
 @dataclass(slots=True)
 class Caller:
     """The door that asked for an act; once it has stopped waiting the chat is told how it ended."""
@@ -186,14 +204,18 @@ class Actor:
         held = await self._gateways[account.route].positions(accounts.ref(account))
         return next((position for position in held if position.ticket == ticket), None)
 
+    def new_magic(self, account: Account, kind: ActKind) -> int | None:
+        """What is to mark an act at the trade server; None where nothing can."""
+        marks = kind == ActKind.CLOSE and isinstance(self._gateways[account.route], MarkingGateway)
+        return shares.new_act_magic() if marks else None
+
     async def _taken(self, leased: Leased) -> TradeResult | None:
-        """The deal that bears the number of a target's part."""
-        act, account, order = leased.act, leased.account, leased.order
-        if order is None:
+        """The deal that bears the act's number."""
+        act, account, magic = leased.act, leased.account, _magic_of(leased)
+        if magic is None:
             return None
-        assert order.magic is not None and act.target is not None and act.sent_at is not None
-        found = await self._gateways[account.route].find(
-            accounts.ref(account), shares.target_magic(order.magic, act.target), act.sent_at - LOOK_BACK)
+        assert act.sent_at is not None
+        found = await self._gateways[account.route].find(accounts.ref(account), magic, act.sent_at - LOOK_BACK)
         return found if found is not None and found.status == ResultStatus.FILLED else None
 
     async def send(self, leased: Leased, position: Position | None, watch: Stopwatch, caller: Caller) -> None:
@@ -225,12 +247,14 @@ class Actor:
             await self._record(act, result, volume, watch.now(), caller)
 
     async def _ask(self, leased: Leased, volume: Decimal | None) -> TradeResult:
-        act, order = leased.act, leased.order
+        act, magic = leased.act, _magic_of(leased)
         gateway, ref = self._gateways[leased.account.route], accounts.ref(leased.account)
-        if order is not None:
-            assert isinstance(gateway, TargetGateway) and order.magic is not None
-            assert act.target is not None and volume is not None
-            return await gateway.take_target(ref, act.ticket, volume, shares.target_magic(order.magic, act.target))
+        if act.target is not None:
+            assert isinstance(gateway, TargetGateway) and magic is not None and volume is not None
+            return await gateway.take_target(ref, act.ticket, volume, magic)
+        if magic is not None:
+            assert isinstance(gateway, MarkingGateway)
+            return await gateway.close_marked(ref, act.ticket, volume, magic)
         if act.kind == ActKind.CLOSE:
             return await gateway.close(ref, act.ticket, volume)
         return await gateway.modify(ref, act.ticket, act.stop_loss, act.take_profit)
@@ -256,16 +280,16 @@ class Actor:
 
     async def _look(self, act: PositionAct, position: Position | None, taken: TradeResult | None,
                     now: datetime) -> None:
-        """What became of an act that may have been carried out, by the position itself; of a target by its deal.
+        """What became of an act that may have been carried out: by its deal, or by the position where deals bear none.
 
-        On a netting account a position may have grown meanwhile: its volume says nothing of what was taken from it.
+        On a netting account a position may have changed meanwhile: its volume says nothing of what was taken from it.
         """
-        nobody = Caller(waits=False)
+        nobody, is_marked = Caller(waits=False), act.target is not None or act.magic is not None
         if taken is not None:
             await self._end(act, ActStatus.DONE, now, nobody, volume=taken.volume, price=taken.price)
             return
-        if act.target is not None:
-            was_done = False
+        if is_marked:
+            was_done = position is None and act.target is None and act.volume == act.position_volume
         elif act.kind == ActKind.CLOSE:
             assert act.volume is not None
             left = Decimal(0) if position is None else position.volume
@@ -276,11 +300,11 @@ class Actor:
         assert act.sent_at is not None
         if was_done:
             await self._end(act, ActStatus.DONE, now, nobody)
-        elif position is None:
+        elif position is None and (act.magic is None or now - act.sent_at >= GIVE_UP):
             await self._end(act, ActStatus.REFUSED, now, nobody, reason="position_closed")
-        elif now - act.sent_at >= GIVE_UP:
+        elif position is not None and now - act.sent_at >= GIVE_UP:
             closed = act.position_volume - position.volume
-            if act.kind == ActKind.CLOSE and act.target is None and closed > 0:
+            if act.kind == ActKind.CLOSE and not is_marked and closed > 0:
                 await self._end(act, ActStatus.DONE, now, nobody, volume=closed)  # the broker gave only so much
             else:
                 await self._end(act, ActStatus.REFUSED, now, nobody, reason=UNSEEN)

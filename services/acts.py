@@ -86,7 +86,7 @@ async def _act(desk: Desk, user_id: int, account_id: int, ticket: int, wanted: W
             raise
         return await _join(desk, newest, wanted)  # a tap of the same moment has closed it
     now = watch.now()
-    intent = _intent(account, position, spec, wanted, door, now)
+    intent = {**_intent(account, position, spec, wanted, door, now), "magic": actor.new_magic(account, wanted.kind)}
     async with desk.database.writing() as session:
         act, is_ours = await _write(session, intent, desk.replica, last.id if last else 0, now)
         if is_ours:

@@ -4,6 +4,7 @@ Where orders share a position (netting), what was opened first is closed first; 
 target is that order's. An order that only closed what others had opened has been set off against them.
 """
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,8 @@ TAG_SHIFT, LEG_SHIFT, LEGS = 48, 44, 16
 LEG_BITS = CLOSING = (LEGS - 1) << LEG_SHIFT
 # What the desk closes at a target has a tag of its own, and the target's number, from 1, in the place of the leg.
 TARGET_TAG, LOT = 2, (1 << LEG_SHIFT) - 1
+# What somebody closes through the desk has a third one, and the act's number in the rest.
+ACT_TAG = 3
 FIRST, LAST = 1 << TAG_SHIFT, (2 << TAG_SHIFT) - 1
 
 
@@ -80,6 +83,11 @@ def target_of(magic: int) -> tuple[int, int] | None:
     if magic >> TAG_SHIFT != TARGET_TAG:
         return None
     return FIRST | magic & LOT, (magic & LEG_BITS) >> LEG_SHIFT
+
+
+def new_act_magic() -> int:
+    """A number to mark a close with at the trade server; drawn by lot, as those of orders are (services/orders)."""
+    return ACT_TAG << TAG_SHIFT | 1 + secrets.randbelow((1 << TAG_SHIFT) - 1)
 
 
 def of_position(deals: Iterable[DealRecord]) -> dict[int, Share]:

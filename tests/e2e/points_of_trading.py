@@ -27,7 +27,7 @@ DOORS = {
     ("services.background", "run_acts"): "acts", ("services.background", "_go_on"): "acts",
     ("webapp.api.approvals", "approve"): "approval",
     ("services.background", "run_orders"): "orders", ("services.background", "_execute"): "orders"}
-CALLS = ("positions", "close", "modify", "send", "find")
+CALLS = ("positions", "close_marked", "modify", "send", "find")
 ACTS = ("close", "modify", "send")
 
 

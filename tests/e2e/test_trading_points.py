@@ -48,7 +48,7 @@ BACK: dict[str, dict[str, str]] = {
         "acts: send, after": "refused", "acts: _ask, before": "refused", "acts: _ask, after": "done"},
     "tap: send, after": dict.fromkeys(_at("acts: _give_back", "before", "inside", "after"), "refused"),
     "tap: _ask, after": {
-        **dict.fromkeys(_at("acts: position", "before", "after"), "done"),
+        **dict.fromkeys(_at("acts: position; acts: _taken", "before", "after"), "done"),
         **dict.fromkeys(_at("acts: _end", "before", "inside", "after"), "done")}}
 
 # The same for an order: from its approval to its record, and back from where nobody knew what had become of it.
