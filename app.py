@@ -40,6 +40,7 @@ from sandboxed import Surroundings
 from services import accounts, approvals, background, canary, execution, recovery, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
+from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
 from services.reports import Reports
@@ -162,6 +163,7 @@ async def _open_desk(stack: AsyncExitStack, settings: Settings, supervisor: Supe
         stack.push_async_callback(surroundings.close)
     supervisor.start("paper_market", partial(gateway.run, supervisor.stopping))
     supervisor.start("changes", partial(desk.positions.listen, supervisor.stopping))
+    supervisor.start("events", partial(desk.events.listen, supervisor.stopping))
     supervisor.start("loop_lag", partial(watch_loop, metrics, supervisor.stopping))
     return desk
 
@@ -203,6 +205,7 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
     pushed = PushedGateway(Reports(database, redis))
     reached: list[Gateway] = [gateway, pushed, *([terminal] if terminal is not None else [])]
     gateways = {one.route: one for one in reached}
+    events = EventHub(database, redis, supervisor.spawn, most=facts.server.event_streams)
     sizing = SizingRules(facts.accounts.default_risk_percent, facts.accounts.volume_without_stop)
     return Desk(
         database=database, redis=redis, vault=vault,
@@ -211,8 +214,9 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
         catalogue=catalogue, gateways=gateways, paper=gateway,
         positions=Reader(database, redis, gateways, cache=facts.positions.cache_seconds * seconds,
                          force_after=facts.positions.force_refresh_seconds * seconds,
-                         written=presenters.written, start=supervisor.spawn),
-        owners=Owners(database, redis, supervisor.spawn),
+                         written=presenters.written, start=supervisor.spawn,
+                         changed=events.account_changed),
+        owners=Owners(database, redis, supervisor.spawn), events=events,
         looks=Looks(redis, timedelta(minutes=facts.positions.warm_minutes)),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),

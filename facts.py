@@ -108,6 +108,7 @@ class Limits(Section):
 class Server(Section):
     trusted_proxies: tuple[str, ...]
     shutdown_seconds: int = Field(ge=1, le=7)
+    event_streams: int = Field(ge=1, le=100_000)
 
 
 class Paper(Section):

@@ -17,7 +17,7 @@ from models.order import Order
 from models.provider import Provider
 from models.signal import Signal, SignalStatus, Terms
 from models.user import User
-from services import accounts, audit, orders, outbox, terms
+from services import accounts, audit, events, orders, outbox, terms
 from services.errors import (
     AlreadyDecided,
     ApprovalExpired,
@@ -26,6 +26,7 @@ from services.errors import (
     TermsChanged,
     TierTooLow,
 )
+from services.events import EventKind
 from services.terms import Levels
 from services.tiers import Catalogue, tier_of
 
@@ -89,6 +90,7 @@ async def approve(session: AsyncSession, rules: Rules, user_id: int, approval_id
     audit.record(session, now, "approved", "approval", approval_id, user_id=user_id, door=door,
                  terms_hash=current.terms_hash, account_id=account.id)
     await session.flush()
+    events.note_order(session, user_id, order.id, approval_id, order.status)
     await outbox.edit_cards(session, [approval_id], now + rules.card_settle)
     return await view(session, user_id, approval_id, now), True
 
@@ -126,7 +128,10 @@ async def _decide(session: AsyncSession, user_id: int, approval_id: int, status:
         update(Approval).where(*conditions)
         .values(status=status, decided_at=now, decided_via=door, reason=reason, terms_id=current)
         .returning(Approval.id).execution_options(synchronize_session=False))
-    return decided is not None
+    if decided is None:
+        return False
+    events.note(session, user_id, EventKind.APPROVAL_DECIDED, approval_id=str(approval_id), status=status)
+    return True
 
 
 async def _explain(session: AsyncSession, user_id: int, approval_id: int, wanted: ApprovalStatus,
@@ -229,11 +234,13 @@ async def expire_due(session: AsyncSession, now: datetime, limit: int) -> int:
         .order_by(Approval.expires_at).limit(limit)))
     if not ids:
         return 0
-    done = list(await session.scalars(
+    done = (await session.execute(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING,
                                Approval.expires_at <= now)
-        .values(status=ApprovalStatus.EXPIRED, decided_at=now).returning(Approval.id)))
-    await outbox.edit_cards(session, done, now, priority=Priority.HOUSEKEEPING)
+        .values(status=ApprovalStatus.EXPIRED, decided_at=now)
+        .returning(Approval.id, Approval.user_id, Approval.visible_at))).all()
+    events.note_approvals(session, EventKind.APPROVAL_EXPIRED, ApprovalStatus.EXPIRED, done, now)
+    await outbox.edit_cards(session, [row.id for row in done], now, priority=Priority.HOUSEKEEPING)
     return len(done)
 
 

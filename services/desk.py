@@ -11,6 +11,7 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervisor, Wake
 from services import approvals, execution
 from services.auth import Tokens
+from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
 from services.sign_ins import SignIns
@@ -60,6 +61,7 @@ class Desk:
     """The practice broker, which opens accounts by itself."""
     positions: Reader
     owners: Owners
+    events: EventHub
     looks: Looks
     approval_rules: approvals.Rules
     execution_rules: execution.Rules

@@ -18,11 +18,14 @@ from models.message import OutboxItem, OutboxKind, OutboxState, Priority
 from models.provider import Follow
 from models.signal import FanOut, FanOutKind, Signal, SignalStatus, Terms
 from models.user import User
-from services import outbox
+from services import events, outbox
+from services.events import EventKind
 from services.tiers import Catalogue, rank_of
 from services.upsert import Insert, insert
 
 TARGET_SECONDS = 0.03
+# Whose approval it is, and from when on it may be seen.
+SEEN = (Approval.id, Approval.user_id, Approval.visible_at)
 
 
 @dataclass(slots=True)
@@ -77,7 +80,8 @@ async def _cards(session: AsyncSession, task: FanOut, signal: Signal, catalogue:
         task.done_at = now
         return
     version = await session.scalar(select(Terms.version).where(Terms.id == signal.terms_id))
-    await session.execute(_insert_approvals(session, signal, catalogue, task.cursor, last, now))
+    made = await session.execute(_insert_approvals(session, signal, catalogue, task.cursor, last, now).returning(*SEEN))
+    events.note_approvals(session, EventKind.APPROVAL_CREATED, ApprovalStatus.PENDING, made.all(), now)
     reached = (Approval.signal_id == signal.id, Approval.user_id > task.cursor, Approval.user_id <= last)
     await session.execute(_insert_cards(session, reached, version or 1, now))
     task.cursor = last
@@ -128,9 +132,10 @@ async def _revision(session: AsyncSession, task: FanOut, signal: Signal, rows: i
             task.done_at = now
         return
     shift = signal.expires_at - signal.published_at
-    await session.execute(
+    revised = await session.execute(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING)
-        .values(terms_id=signal.terms_id))
+        .values(terms_id=signal.terms_id).returning(*SEEN))
+    events.note_approvals(session, EventKind.APPROVAL_REVISED, ApprovalStatus.PENDING, revised.all(), now)
     await _move_expiry(session, ids, shift)
     await session.execute(_insert_cards(session, (Approval.id.in_(ids),), task.version, now))
     task.cursor = ids[-1]
@@ -159,9 +164,10 @@ async def _withdrawal(session: AsyncSession, task: FanOut, rows: int, now: datet
         if not is_early:
             task.done_at = now
         return
-    withdrawn = await session.scalars(
+    withdrawn = (await session.execute(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING)
-        .values(status=ApprovalStatus.WITHDRAWN, decided_at=now).returning(Approval.id))
+        .values(status=ApprovalStatus.WITHDRAWN, decided_at=now).returning(*SEEN))).all()
+    events.note_approvals(session, EventKind.APPROVAL_WITHDRAWN, ApprovalStatus.WITHDRAWN, withdrawn, now)
     # To everyone at once, like cards: who has just tapped must not wait behind it.
-    await outbox.edit_cards(session, list(withdrawn), now, priority=Priority.CARD)
+    await outbox.edit_cards(session, [row.id for row in withdrawn], now, priority=Priority.CARD)
     task.cursor = ids[-1]

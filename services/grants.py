@@ -6,7 +6,8 @@ from sqlalchemy import case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.grant import Grant
-from services import audit
+from services import audit, events
+from services.events import EventKind
 from services.tiers import Tier
 from services.upsert import insert
 
@@ -48,8 +49,9 @@ async def revoke(session: AsyncSession, invoice_id: str, reason: str, now: datet
     """Take back what this invoice paid for; returns how many grants that were."""
     rows = (await session.execute(
         update(Grant).where(Grant.invoice_id == invoice_id, Grant.revoked_at.is_(None))
-        .values(revoked_at=now, reason=reason).returning(Grant.id, Grant.user_id))).all()
+        .values(revoked_at=now, reason=reason).returning(Grant.id, Grant.user_id, Grant.tier))).all()
     for row in rows:
+        events.note(session, row.user_id, EventKind.SUBSCRIPTION_UPDATED, tier=row.tier, status="revoked")
         audit.record(session, now, "tier_revoked", "grant", row.id, user_id=row.user_id, reason=reason)
     return len(rows)
 
@@ -58,7 +60,8 @@ async def restore(session: AsyncSession, invoice_id: str, reason: str, now: date
     """Give back what was revoked for this reason and no other."""
     rows = (await session.execute(
         update(Grant).where(Grant.invoice_id == invoice_id, Grant.reason == reason)
-        .values(revoked_at=None, reason=None).returning(Grant.id, Grant.user_id))).all()
+        .values(revoked_at=None, reason=None).returning(Grant.id, Grant.user_id, Grant.tier))).all()
     for row in rows:
+        events.note(session, row.user_id, EventKind.SUBSCRIPTION_UPDATED, tier=row.tier, status="granted")
         audit.record(session, now, "tier_restored", "grant", row.id, user_id=row.user_id, reason=reason)
     return len(rows)

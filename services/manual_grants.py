@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.grant import Grant
-from services import audit, users
+from services import audit, events, users
 from services.errors import InvalidRequest, NotFound
+from services.events import EventKind
 from services.tiers import Tier
 from services.upsert import insert
 
@@ -44,6 +45,7 @@ async def give(session: AsyncSession, gift: Gift, now: datetime) -> datetime:
         starts_at=now, ends_at=ends_at, created_at=now)
     made = await session.scalar(statement.on_conflict_do_nothing().returning(Grant.id))
     if made is not None:
+        events.note(session, user.id, EventKind.SUBSCRIPTION_UPDATED, tier=gift.tier.name, status="granted")
         reason = gift.reason[:LONGEST_REASON] if gift.reason else None
         audit.record(session, now, "tier_granted", "user", user.id, user_id=user.id, door=gift.door,
                      tier=gift.tier.name, days=gift.days, source=SOURCE, admin_id=gift.admin_id, reason=reason)

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import Row, Select, Update, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from models.account import Account, AccountStatus
 from models.order import DealCursor, Order, OrderStatus
 from models.signal import Terms
-from services import history, outbox, settling, terms
+from services import events, history, outbox, settling, terms
 from services.upsert import insert
 from terminal.protocol import Deal, OrderRequest, OrderType, ResultStatus, Side, TradeResult
 
@@ -66,13 +66,15 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
     held, other = (OrderStatus.LEASED, OrderStatus.SENT), aliased(Order)
     is_busy = exists().where(other.account_id == Order.account_id, other.status.in_(OPEN_STATES),
                              other.lease_until > now)
-    due = (select(Order.id, Order.account_id).join(Account, Account.id == Order.account_id)
+    due = (select(Order.id, Order.account_id, Order.status).join(Account, Account.id == Order.account_id)
            .where(Account.route.in_(routes), ~is_busy,
                   or_(and_(Order.status.in_([OrderStatus.QUEUED, OrderStatus.UNKNOWN]), Order.next_try_at <= now),
                       and_(Order.status.in_(held), Order.lease_until <= now)))
            .order_by(Order.id).limit(limit * 4).with_for_update(skip_locked=True, of=Order))
     first_of_account: dict[int, int] = {}
+    before: dict[int, str] = {}
     for row in await session.execute(due):
+        before[row.id] = row.status
         first_of_account.setdefault(row.account_id, row.id)
     ids = list(first_of_account.values())[:limit]
     await session.execute(
@@ -85,7 +87,11 @@ async def lease(session: AsyncSession, routes: Sequence[str], owner: str, now: d
     rows = await session.execute(
         select(Order, Account).join(Account, Account.id == Order.account_id).where(Order.id.in_(ids))
         .order_by(Order.id).execution_options(populate_existing=True))
-    return [Lease(row.Order, row.Account) for row in rows]
+    leases = [Lease(row.Order, row.Account) for row in rows]
+    for order in (lease.order for lease in leases):
+        if order.status != before[order.id]:
+            events.note_order(session, order.user_id, order.id, order.approval_id, order.status)
+    return leases
 
 
 async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: Decimal, now: datetime,
@@ -96,13 +102,22 @@ async def mark_sent(session: AsyncSession, order_id: int, owner: str, volume: De
     """
     is_linked = exists().where(Account.id == Order.account_id, Account.unlinked_at.is_(None),
                                Account.status == AccountStatus.VERIFIED)
-    magic: int | None = await session.scalar(
+    sent = await _change(
+        session,
         update(Order).where(Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_owner == owner,
                             is_linked)
         .values(status=OrderStatus.SENT, volume=volume, magic=func.coalesce(Order.magic, new_magic()), sent_at=now,
-                updated_at=now, lease_until=now + span, attempts=Order.attempts + 1)
-        .returning(Order.magic))
-    return magic
+                updated_at=now, lease_until=now + span, attempts=Order.attempts + 1))
+    return None if sent is None else sent.magic
+
+
+async def _change(session: AsyncSession, statement: Update) -> Row[int, int, int, str, int | None] | None:
+    """Change one order and let its owner be told; None when it was not in a state for it."""
+    changed = (await session.execute(statement.returning(
+        Order.user_id, Order.id, Order.approval_id, Order.status, Order.magic))).one_or_none()
+    if changed is not None:
+        events.note_order(session, changed.user_id, changed.id, changed.approval_id, changed.status)
+    return changed
 
 
 def new_magic() -> int:
@@ -137,12 +152,11 @@ async def record(session: AsyncSession, order_id: int, result: TradeResult, now:
 
 async def wait_after_all(session: AsyncSession, order_id: int, ticket: int, now: datetime) -> None:
     """An order that was given up has come to wait at the broker."""
-    approval_id = await session.scalar(
-        update(Order).where(Order.id == order_id, Order.status == OrderStatus.EXPIRED)
-        .values(status=OrderStatus.PLACED, ticket=ticket, reason=None, error=None, updated_at=now)
-        .returning(Order.approval_id))
-    if approval_id is not None:
-        await outbox.edit_cards(session, [approval_id], now)
+    placed = await _change(
+        session, update(Order).where(Order.id == order_id, Order.status == OrderStatus.EXPIRED)
+        .values(status=OrderStatus.PLACED, ticket=ticket, reason=None, error=None, updated_at=now))
+    if placed is not None:
+        await outbox.edit_cards(session, [placed.approval_id], now)
 
 
 async def refuse(session: AsyncSession, order_id: int, status: OrderStatus, reason: str, error: str | None,
@@ -152,19 +166,20 @@ async def refuse(session: AsyncSession, order_id: int, status: OrderStatus, reas
 
 
 async def _finish(session: AsyncSession, order_id: int, values: dict[str, Any], now: datetime) -> bool:
-    approval_id = await session.scalar(
-        update(Order).where(Order.id == order_id, Order.status.in_(OPEN_STATES))
-        .values(**values, lease_owner=None, lease_until=None, updated_at=now).returning(Order.approval_id))
-    if approval_id is None:
+    ended = await _change(
+        session, update(Order).where(Order.id == order_id, Order.status.in_(OPEN_STATES))
+        .values(**values, lease_owner=None, lease_until=None, updated_at=now))
+    if ended is None:
         return False
-    await outbox.edit_cards(session, [approval_id], now)
+    await outbox.edit_cards(session, [ended.approval_id], now)
     return True
 
 
 async def postpone(session: AsyncSession, order_id: int, owner: str, until: datetime, error: str,
                    now: datetime) -> None:
     """Give an order back to be tried later: the terminal was away, nothing was sent."""
-    await session.execute(
+    await _change(
+        session,
         update(Order).where(Order.id == order_id, Order.lease_owner == owner,
                             Order.status.in_([OrderStatus.LEASED, OrderStatus.UNKNOWN]))
         .values(status=case((Order.status == OrderStatus.UNKNOWN, OrderStatus.UNKNOWN.value),
@@ -175,8 +190,8 @@ async def postpone(session: AsyncSession, order_id: int, owner: str, until: date
 
 async def take_back(session: AsyncSession, order_id: int, until: datetime, error: str, now: datetime) -> None:
     """The terminal has said that it did not take the order: it waits to be sent again."""
-    await session.execute(
-        update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
+    await _change(
+        session, update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
         .values(status=OrderStatus.QUEUED, next_try_at=until, error=error, lease_owner=None, lease_until=None,
                 updated_at=now))
 
@@ -205,8 +220,8 @@ async def expire_unsent(session: AsyncSession, routes: Sequence[str], now: datet
 
 async def lose_sight(session: AsyncSession, order_id: int, until: datetime, error: str, now: datetime) -> None:
     """The terminal did not say what became of the order: look again later, never send it blindly."""
-    await session.execute(
-        update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
+    await _change(
+        session, update(Order).where(Order.id == order_id, Order.status.in_([OrderStatus.SENT, OrderStatus.UNKNOWN]))
         .values(status=OrderStatus.UNKNOWN, next_try_at=until, error=error, lease_owner=None, lease_until=None,
                 updated_at=now))
 

@@ -47,16 +47,17 @@ class Reading:
 class Reader:
     """Reads portfolios: fresh from the gateway, from the cache, or the last one known, marked stale.
 
-    ``written`` makes the answer of the API, which is kept ready-made.
+    ``written`` makes the answer of the API, which is kept ready-made; ``changed`` hears of accounts that have changed.
     """
 
     def __init__(self, database: Database, redis: Redis, gateways: Mapping[str, Gateway], *, cache: timedelta,
                  force_after: timedelta, patience: timedelta = PATIENCE,
-                 written: Callable[[Portfolio], bytes] = lambda _: b"", start: Start | None = None) -> None:
+                 written: Callable[[Portfolio], bytes] = lambda _: b"", start: Start | None = None,
+                 changed: Callable[[int], None] = lambda _: None) -> None:
         self._database = database
         self._gateways = gateways
         self._span, self._force_after, self._patience = cache, force_after, patience
-        self._written = written
+        self._written, self._changed = written, changed
         self._cache = PositionCache(redis)
         self._seen = Observations(database, start)
         self._under_way: dict[int, Reading] = {}
@@ -102,6 +103,7 @@ class Reader:
         """Something has just changed the account, maybe after a reading under way had looked."""
         self._under_way.pop(account_id, None)
         await self._cache.forget(account_id)
+        self._changed(account_id)
 
     async def settled(self) -> None:
         """Return when everything that was seen is on record."""

@@ -15,7 +15,7 @@ from models.account import Account
 from models.order import Order, OrderStatus
 from models.position import DealRecord
 from models.user import User
-from services import outbox, shares
+from services import events, outbox, shares
 from services.shares import Share
 from terminal.protocol import Deal, DealEntry, DealReason
 
@@ -71,6 +71,7 @@ async def _end_unfilled(session: AsyncSession, account: Account, deal: Deal, now
     was_placed = order.status == OrderStatus.PLACED
     order.status, order.reason = UNFILLED.get(deal.reason, (OrderStatus.REJECTED, "rejected_by_terminal"))
     _let_go(order, now)
+    events.note_order(session, order.user_id, order.id, order.approval_id, order.status)
     await outbox.edit_cards(session, [order.approval_id], now)
     if was_placed:
         await _tell(session, account, deal, order, ZERO, now)
@@ -117,6 +118,7 @@ class _Effects:
                 _bring_up(order, share)
             if _seen(order) != before:
                 _let_go(order, self._now)
+                events.note_order(self._session, order.user_id, order.id, order.approval_id, order.status)
                 await outbox.edit_cards(self._session, [order.approval_id], self._now)
 
     async def _find(self, magic: int) -> tuple[Order, tuple[object, ...]] | None:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.billing import Customer, Subscription
 from models.grant import Grant
-from services import audit, grants
+from services import audit, events, grants
+from services.events import EventKind
 from services.payments.protocol import SubscriptionState
 from services.tiers import Catalogue, Tier
 from services.upsert import insert
@@ -49,6 +50,7 @@ async def sync(session: AsyncSession, rules: Rules, provider: str, state: Subscr
         return user_id
     await remember_customer(session, user_id, provider, state.customer_id, now)
     row = await _upsert(session, provider, state, user_id, now, failed_at or now)
+    events.note(session, user_id, EventKind.SUBSCRIPTION_UPDATED, tier=row.tier, status=row.status)
     tier = rules.catalogue.named(row.tier)
     if tier is not None and tier.rank > 0:
         await _entitle(session, rules, provider, state, row, tier, now)

@@ -23,4 +23,6 @@ console_origin: web.AppKey[str | None] = web.AppKey("console_origin")
 bot_username: web.AppKey[Callable[[], str | None]] = web.AppKey("bot_username")
 answers_to = web.RequestKey("answers_to", bytes)
 """The secret of the device that asks, once it has proved to have it."""
+answered_at = web.RequestKey("answered_at", float)
+"""When the head of an answer went out that is told for as long as somebody listens."""
 request_id = web.RequestKey("request_id", str)

@@ -54,7 +54,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     logs.begin(request_id=request_id)
     began, route = time.perf_counter(), _route(request)
     response = await handler(request)
-    elapsed = time.perf_counter() - began
+    elapsed = request.get(keys.answered_at, time.perf_counter()) - began
     level = logging.INFO if request.method not in QUIET or response.status >= 400 else logging.DEBUG
     if _stdlib.isEnabledFor(level):
         log.log(level, "request", method=request.method, route=route, status=response.status,

@@ -104,6 +104,10 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
     ("GET", "/positions"): ("Positions of the primary account", BEARER, None, {200: "Portfolio"},
                             "unauthenticated no_account invalid_request unavailable"),
 }
+OPERATIONS |= {
+    ("GET", "/events"): ("What changes, as it changes", BEARER, None, {200: "Event"},
+                         "unauthenticated invalid_request unavailable"),
+}
 _ACT = "unauthenticated not_found invalid_request position_closed position_busy order_refused unavailable"
 OPERATIONS |= {
     ("POST", "/accounts/{id}/positions/{ticket}/close"): ("Close a position or a part of it", BEARER, ClosePosition,
@@ -142,6 +146,9 @@ QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/posit
            ("GET", "/accounts/{id}/equity"): ("span",), ("GET", "/portfolio"): ("force_refresh",),
            ("GET", "/accounts/{id}/history"): ("status", "cursor", "limit"),
            ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
+HEADERS = {("GET", "/events"): ("Last-Event-ID",)}
+# Told one after the other for as long as somebody listens; the shape is that of each event, its data read as JSON.
+STREAMS = {("GET", "/events")}
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
@@ -170,6 +177,8 @@ def _operation(method: str, path: str, summary: str, security: list[dict[str, li
                                         for name in _IN_PATH.findall(path)]
     parameters += [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
                    for name in QUERIES.get((method, path), ())]
+    parameters += [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+                   for name in HEADERS.get((method, path), ())]
     if "idempotency_key_required" in codes:
         parameters.append({"name": "Idempotency-Key", "in": "header", "required": True,
                            "schema": {"type": "string", "minLength": 1, "maxLength": 255}})
@@ -188,8 +197,9 @@ def _responses(method: str, path: str, answers: dict[int, str | None], codes: st
     for status, shape in answers.items():
         found[str(status)] = {"description": "Success"}
         if shape is not None:
+            media = "text/event-stream" if (method, path) in STREAMS else "application/json"
             found[str(status)]["content"] = {
-                "application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
+                media: {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
     extra = " invalid_json unsupported_media_type invalid_request body_too_large request_timeout" if body else ""
     for code in f"{codes}{extra} rate_limited internal_error".split():
         status = OTHER_STATUS.get((method, path, code), PROBLEMS[code][0])

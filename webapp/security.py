@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from runtime import logs
 from services import devices, providers, signing
+from services.auth import Verdict
 from services.devices import DeviceKey
 from services.errors import RateLimited, TryLater, Unauthenticated
 from services.providers import SigningKey
@@ -64,16 +65,21 @@ def signed_in(bucket: str) -> Callable[[UserHandler], Plain]:
 
 async def bearer(request: web.Request) -> int:
     """The user of the access token in the Authorization header; Unauthenticated for every fault."""
+    return (await verdict(request)).user_id
+
+
+async def verdict(request: web.Request) -> Verdict:
+    """The same, with how long the token is good."""
     given = request.headers.getall("Authorization", [])
     try:
         if len(given) != 1 or not given[0].startswith("Bearer "):
             raise Unauthenticated
-        user_id = request.app[keys.verdicts].user_of(given[0].removeprefix("Bearer "), now())
+        found = request.app[keys.verdicts].judge(given[0].removeprefix("Bearer "), now())
     except Unauthenticated:
         await _count_failure(request, "bearer")
         raise
-    logs.note(user_id=user_id)
-    return user_id
+    logs.note(user_id=found.user_id)
+    return found
 
 
 def signed(handler: KeyHandler, *, limit: int) -> Plain:

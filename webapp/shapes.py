@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from services.events import EventKind
+
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 MAYBE: Schema = {"type": ["string", "null"]}
@@ -95,6 +97,10 @@ SHAPES: dict[str, Schema] = {
                         as_of=MAYBE_INSTANT, stale=YES_NO, missing={"type": "array", "items": of(id=TEXT, label=TEXT)}),
     "CurrencyTotals": page("CurrencyTotal"),
     "EquityPoint": of(at=INSTANT, equity=DECIMAL, balance=DECIMAL, net_deposits=MAYBE_DECIMAL),
+    "Event": of(event=one_of(*(kind.value for kind in EventKind), "reset"),
+                data={"type": "object", "additionalProperties": TEXT,
+                      "properties": {"approval_id": TEXT, "order_id": TEXT, "account_id": TEXT, "tier": TEXT,
+                                     "status": TEXT}}),
     "EquityPoints": page("EquityPoint"),
     "PastPosition": of(id=TEXT, position_id=MAYBE_WHOLE, order_id=MAYBE, symbol=TEXT, side=one_of("buy", "sell"),
                        status=one_of("open", "closed"), volume=DECIMAL, closed_volume=DECIMAL, entry_price=DECIMAL,

@@ -22,15 +22,19 @@ class Verdicts:
 
     def user_of(self, token: str, now: datetime) -> int:
         """The user id of a valid access token; Unauthenticated for every fault."""
+        return self.judge(token, now).user_id
+
+    def judge(self, token: str, now: datetime) -> Verdict:
+        """The same, with how long the token is good."""
         moment = now.timestamp()
         known = self._known.get(token)
         if known is not None and 0 <= moment - known[1] < REMEMBER_SECONDS:
             if not known[0].holds(moment):
                 raise Unauthenticated
-            return known[0].user_id
+            return known[0]
         verdict = self._tokens.judge(token, now)
         self._known.pop(token, None)
         if len(self._known) >= MOST:
             del self._known[next(iter(self._known))]
         self._known[token] = verdict, moment
-        return verdict.user_id
+        return verdict
