@@ -83,6 +83,11 @@ class EventHub:
             self._accounts[account_id] = None
         self._send_soon()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether something is on its way to Redis."""
+        return self._is_sending
+
     def _after_commit(self, session: AsyncSession) -> None:
         noted = events.noted(session)
         if not noted:
@@ -160,6 +165,11 @@ class EventHub:
         finally:
             self._leave(stream)
 
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether a stream is open in this process."""
+        return self._open > 0
+
     def _leave(self, stream: Stream) -> None:
         mine = self._streams.get(stream.user_id, [])
         if stream in mine:
@@ -209,10 +219,14 @@ class EventHub:
     def _follow(self, kind: str, said: bytes | int) -> None:
         if kind == "subscribe":
             self._hears = True
+            self._wake(list(self._streams))  # the client connects anew by itself, and may have missed something
         elif isinstance(said, bytes):
-            for word in said.split():
-                for stream in self._streams.get(int(word), ()) if word.isdigit() else ():
-                    stream.wake.set()
+            self._wake([int(word) for word in said.split() if word.isdigit()])
+
+    def _wake(self, user_ids: Sequence[int]) -> None:
+        for user_id in user_ids:
+            for stream in self._streams.get(user_id, ()):
+                stream.wake.set()
 
     def _end_all(self) -> None:
         self._hears = False

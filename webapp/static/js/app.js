@@ -5,6 +5,7 @@ import * as billing from "./billing.js";
 import * as clocks from "./clocks.js";
 import * as decisions from "./decisions.js";
 import * as feeds from "./feeds.js";
+import * as live from "./live.js";
 import * as navigation from "./navigation.js";
 import * as positions from "./positions.js";
 import * as pull from "./pull.js";
@@ -52,6 +53,7 @@ async function begin() {
     return;
   }
   poll();
+  live.start();
 }
 
 function listen() {
@@ -62,6 +64,7 @@ function listen() {
   positions.listen();
   accounts.listen();
   pull.listen();
+  live.listen();
   navigation.listen(poll);
   document.addEventListener("visibilitychange", poll);
   document.addEventListener("session:ended", () => gate("expired"));
