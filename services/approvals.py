@@ -234,13 +234,14 @@ async def expire_due(session: AsyncSession, now: datetime, limit: int) -> int:
         .order_by(Approval.expires_at).limit(limit)))
     if not ids:
         return 0
-    done = (await session.execute(
+    done = list(await session.scalars(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING,
                                Approval.expires_at <= now)
-        .values(status=ApprovalStatus.EXPIRED, decided_at=now)
-        .returning(Approval.id, Approval.user_id, Approval.visible_at))).all()
-    events.note_approvals(session, EventKind.APPROVAL_EXPIRED, ApprovalStatus.EXPIRED, done, now)
-    await outbox.edit_cards(session, [row.id for row in done], now, priority=Priority.HOUSEKEEPING)
+        .values(status=ApprovalStatus.EXPIRED, decided_at=now).returning(Approval.id)))
+    events.note_approvals(
+        session, EventKind.APPROVAL_EXPIRED, ApprovalStatus.EXPIRED,
+        select(Approval.id, Approval.user_id, Approval.visible_at).where(Approval.id.in_(done)), now)
+    await outbox.edit_cards(session, done, now, priority=Priority.HOUSEKEEPING)
     return len(done)
 
 

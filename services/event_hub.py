@@ -23,7 +23,7 @@ from runtime.supervision import Start
 from services import event_log, events
 from services.errors import TryLater
 from services.event_log import AWAY, CHANNEL, EventLog, Place
-from services.events import Event, EventKind
+from services.events import Event, EventKind, Several
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class EventHub:
         self._start = start
         self._most = most
         self.log = EventLog(redis)
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event | Several] = deque()
         self._accounts: dict[int, None] = {}
         self._owners: dict[int, int] = {}
         self._is_sending = False
@@ -109,14 +109,30 @@ class EventHub:
     async def _send(self) -> None:
         try:
             while self._waiting or self._accounts:
-                batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
-                if batch:
+                if batch := await self._next():
                     await self._append(batch)
                 await self._own()
         except (SQLAlchemyError, OSError) as error:
-            log.warning("events_unowned", error=type(error).__name__)
+            log.warning("events_wait", error=type(error).__name__)
         finally:
             self._is_sending = False
+
+    async def _next(self) -> list[Event]:
+        """What is sent together next, in its order."""
+        batch: list[Event] = []
+        while self._waiting and len(batch) < AT_ONCE:
+            first = self._waiting[0]
+            if isinstance(first, Several):
+                if batch:
+                    break
+                async with self._database.reading() as session:
+                    found = first.told((await session.execute(first.rows)).all())
+                self._waiting.popleft()
+                self._waiting.extendleft(reversed(found))
+            else:
+                batch.append(first)
+                self._waiting.popleft()
+        return batch
 
     async def _append(self, batch: Sequence[Event]) -> None:
         name = event_log.new_batch()

@@ -24,6 +24,7 @@ LATE, BEGAN = "events:v1:late", "events:v1:began"
 KEEP_SECONDS = 3_600
 # An access token is good for an hour at most, and what was kept when its stream ended for another.
 HEARD_SECONDS = 2 * KEEP_SECONDS
+_WRITTEN = json.JSONEncoder(separators=(",", ":")).encode
 MOST_KEPT, MOST_LATE, READ_AT_ONCE = 100, 100_000, 100
 # Replicas and Redis do not have quite the same clock: nobody is told of what they cannot see yet.
 LATE_MS = 1_000
@@ -125,7 +126,7 @@ class EventLog:
         words: list[Word] = [MOST_KEPT, KEEP_SECONDS, CHANNEL, MOST_LATE]
         for event in events:
             due = int(event.due.timestamp() * 1000) + LATE_MS if event.due else ""
-            words += event.user_id, event.kind.value, json.dumps(event.data, separators=(",", ":")), due
+            words += event.user_id, event.kind.value, _WRITTEN(event.data), due
         await self._line.run(valkey.PATIENCE, _APPEND, [f"events:v1:batch:{batch}", LATE], words)
 
     async def tell_due(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 NOTED = "events"
@@ -35,17 +36,30 @@ class Event:
     due: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The same for many approvals, which ``rows`` finds after the commit: the writer need not wait for that."""
+
+    kind: EventKind
+    status: str
+    rows: Select[int, int, datetime]
+    now: datetime
+
+    def told(self, found: Iterable[tuple[int, int, datetime]]) -> list[Event]:
+        """The events of (id, user, when it may be seen). One that is not to be seen yet is told then."""
+        return [Event(user_id, self.kind, {"approval_id": str(approval_id), "status": self.status},
+                      visible_at if visible_at > self.now else None) for approval_id, user_id, visible_at in found]
+
+
 def note(session: AsyncSession, user_id: int, kind: EventKind, **data: str) -> None:
     """Tell this user once the transaction has committed."""
     _noted(session).append(Event(user_id, kind, data))
 
 
 def note_approvals(session: AsyncSession, kind: EventKind, status: str,
-                   rows: Iterable[tuple[int, int, datetime]], now: datetime) -> None:
-    """The same for many approvals: (id, user, when it may be seen). One that is not to be seen yet is told then."""
-    _noted(session).extend(
-        Event(user_id, kind, {"approval_id": str(approval_id), "status": status},
-              visible_at if visible_at > now else None) for approval_id, user_id, visible_at in rows)
+                   rows: Select[int, int, datetime], now: datetime) -> None:
+    """The same for the approvals that ``rows`` finds: id, user, when it may be seen."""
+    _noted(session).append(Several(kind, status, rows, now))
 
 
 def note_order(session: AsyncSession, user_id: int, order_id: int, approval_id: int, status: str) -> None:
@@ -54,12 +68,12 @@ def note_order(session: AsyncSession, user_id: int, order_id: int, approval_id: 
          status=status)
 
 
-def noted(session: AsyncSession) -> list[Event]:
+def noted(session: AsyncSession) -> list[Event | Several]:
     """What the transaction has noted so far."""
-    found: list[Event] = session.info.get(NOTED, [])
+    found: list[Event | Several] = session.info.get(NOTED, [])
     return found
 
 
-def _noted(session: AsyncSession) -> list[Event]:
-    found: list[Event] = session.info.setdefault(NOTED, [])
+def _noted(session: AsyncSession) -> list[Event | Several]:
+    found: list[Event | Several] = session.info.setdefault(NOTED, [])
     return found

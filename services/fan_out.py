@@ -80,9 +80,10 @@ async def _cards(session: AsyncSession, task: FanOut, signal: Signal, catalogue:
         task.done_at = now
         return
     version = await session.scalar(select(Terms.version).where(Terms.id == signal.terms_id))
-    made = await session.execute(_insert_approvals(session, signal, catalogue, task.cursor, last, now).returning(*SEEN))
-    events.note_approvals(session, EventKind.APPROVAL_CREATED, ApprovalStatus.PENDING, made.all(), now)
+    await session.execute(_insert_approvals(session, signal, catalogue, task.cursor, last, now))
     reached = (Approval.signal_id == signal.id, Approval.user_id > task.cursor, Approval.user_id <= last)
+    events.note_approvals(session, EventKind.APPROVAL_CREATED, ApprovalStatus.PENDING,
+                          select(*SEEN).where(*reached, Approval.created_at == now), now)
     await session.execute(_insert_cards(session, reached, version or 1, now))
     task.cursor = last
 
@@ -132,10 +133,11 @@ async def _revision(session: AsyncSession, task: FanOut, signal: Signal, rows: i
             task.done_at = now
         return
     shift = signal.expires_at - signal.published_at
-    revised = await session.execute(
+    await session.execute(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING)
-        .values(terms_id=signal.terms_id).returning(*SEEN))
-    events.note_approvals(session, EventKind.APPROVAL_REVISED, ApprovalStatus.PENDING, revised.all(), now)
+        .values(terms_id=signal.terms_id))
+    events.note_approvals(session, EventKind.APPROVAL_REVISED, ApprovalStatus.PENDING,
+                          select(*SEEN).where(Approval.id.in_(ids), Approval.terms_id == signal.terms_id), now)
     await _move_expiry(session, ids, shift)
     await session.execute(_insert_cards(session, (Approval.id.in_(ids),), task.version, now))
     task.cursor = ids[-1]
@@ -164,10 +166,11 @@ async def _withdrawal(session: AsyncSession, task: FanOut, rows: int, now: datet
         if not is_early:
             task.done_at = now
         return
-    withdrawn = (await session.execute(
+    withdrawn = list(await session.scalars(
         update(Approval).where(Approval.id.in_(ids), Approval.status == ApprovalStatus.PENDING)
-        .values(status=ApprovalStatus.WITHDRAWN, decided_at=now).returning(*SEEN))).all()
-    events.note_approvals(session, EventKind.APPROVAL_WITHDRAWN, ApprovalStatus.WITHDRAWN, withdrawn, now)
+        .values(status=ApprovalStatus.WITHDRAWN, decided_at=now).returning(Approval.id)))
+    events.note_approvals(session, EventKind.APPROVAL_WITHDRAWN, ApprovalStatus.WITHDRAWN,
+                          select(*SEEN).where(Approval.id.in_(withdrawn)), now)
     # To everyone at once, like cards: who has just tapped must not wait behind it.
-    await outbox.edit_cards(session, [row.id for row in withdrawn], now, priority=Priority.CARD)
+    await outbox.edit_cards(session, withdrawn, now, priority=Priority.CARD)
     task.cursor = ids[-1]
