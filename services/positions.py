@@ -182,10 +182,11 @@ class Reader:
         until = loop.time() + self._patience.total_seconds()
         while loop.time() < until:
             await asyncio.sleep(LOOK_SECONDS)
+            is_claimed = await self._cache.is_claimed(account_id)  # first: what is found is kept before it is let go
             found = await self._cache.recall(account_id)
             if found is not None and found.age.is_read_since(known.age if known else None):
                 return found.portfolio
-            if not await self._cache.is_claimed(account_id):
+            if not is_claimed:
                 return None
         return None
 

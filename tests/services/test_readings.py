@@ -25,6 +25,7 @@ from terminal.protocol import (
     OrderType,
     Side,
 )
+from tests.running import until
 from tests.services import stage
 from tests.services.gateways import AWAY
 from tests.services.replicas import Replica, Scripted, position, snapshot
@@ -56,7 +57,11 @@ async def test_a_hundred_in_two_processes_are_one_reading(desk: Desk, account: A
     one, other = Replica(desk, account, line, redis), Replica(desk, account, other_line, redis)
     line.held = other_line.held = asyncio.Event()
     asked = [asyncio.create_task(replica.read()) for _ in range(50) for replica in (one, other)]
-    await asyncio.sleep(0.3)
+
+    async def one_has_reached_the_terminal() -> bool:
+        return line.calls["account"] + other_line.calls["account"] > 0
+
+    await until("a reading has begun", one_has_reached_the_terminal)
     line.held.set()
     found = await asyncio.gather(*asked)
     assert line.calls["account"] + other_line.calls["account"] == 1
@@ -70,7 +75,11 @@ async def test_a_reading_that_another_process_gives_up_is_made_here(desk: Desk, 
     failing.held = asyncio.Event()
     other, one = Replica(desk, account, failing, redis), Replica(desk, account, line, redis)
     theirs = asyncio.create_task(other.read())
-    await asyncio.sleep(0.1)
+
+    async def has_begun() -> bool:
+        return failing.calls["account"] > 0
+
+    await until("theirs has begun", has_begun)
     ours = asyncio.create_task(one.read())
     await asyncio.sleep(0.1)
     assert line.calls["account"] == 0
@@ -87,7 +96,11 @@ async def test_what_changes_during_a_reading_elsewhere_is_not_written_over(desk:
     slow.held = asyncio.Event()
     other, one = Replica(desk, account, slow, redis), Replica(desk, account, line, redis)
     theirs = asyncio.create_task(other.read())
-    await asyncio.sleep(0.1)
+
+    async def has_begun() -> bool:
+        return slow.calls["account"] > 0
+
+    await until("theirs has begun", has_begun)
     await one.reader.forget(account.id)
     line.open = [position()]
     slow.held.set()
