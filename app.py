@@ -279,8 +279,7 @@ def _telegram(desk: Desk, bot: Bot, links: Links, settings: Settings,
 
 
 async def _listen(stack: AsyncExitStack, web_app: web.Application, settings: Settings) -> None:
-    runner = web.AppRunner(web_app, access_log=None, shutdown_timeout=LAST_REQUESTS_SECONDS)
-    await runner.setup()
+    runner = await application.opened(web_app, shutdown_timeout=LAST_REQUESTS_SECONDS)
     stack.push_async_callback(runner.cleanup)
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()

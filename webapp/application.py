@@ -1,14 +1,16 @@
 """The HTTP door as one aiohttp application."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 
 from config import Settings
 from services.billing import Cashier
 from services.desk import Desk
-from webapp import keys, middlewares, pages, security
+from webapp import keys, middlewares, pages
 from webapp.hints import Hints
+from webapp.lane import Lane
 from webapp.limits import Breaker, Limits
 from webapp.routes import routes
 from webapp.verdicts import Verdicts
@@ -21,7 +23,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
           console_origin: str | None = None,
           bot_username: Callable[[], str | None] = lambda: None) -> web.Application:
     """The application; ``console_origin`` may frame the Mini App, in the sandbox only."""
-    app = web.Application(middlewares=[middlewares.identify, middlewares.translate], client_max_size=MOST_BODY_BYTES)
+    app = web.Application(middlewares=[middlewares.identify], client_max_size=MOST_BODY_BYTES)
     app[keys.desk] = desk
     app[keys.settings] = settings
     app[keys.ready] = ready
@@ -35,6 +37,13 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     app[keys.bot_username] = bot_username
     pages.setup(app)
     app.add_routes(routes())
-    app.on_response_prepare.append(middlewares.finish_headers)
-    app.on_response_prepare.append(security.sign_answer)
     return app
+
+
+async def opened(app: web.Application, **options: Any) -> web.AppRunner:
+    """A runner of the application, set up; ``options`` as of aiohttp's."""
+    runner = web.AppRunner(app, access_log=None, **options)
+    await runner.setup()
+    assert runner.server is not None
+    runner.server.request_handler = Lane(app, runner.server.request_handler)
+    return runner

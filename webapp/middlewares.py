@@ -15,13 +15,14 @@ from models.database import DatabaseUnavailable
 from runtime import logs
 from runtime.strict_json import InvalidJson
 from services.errors import DomainError
-from webapp import keys, problems
+from webapp import keys, problems, security
 
 log = structlog.get_logger(__name__)
 _stdlib = logging.getLogger(__name__)
 
 QUIET = {"GET", "HEAD", "OPTIONS"}
-HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+# Whose server it is and no more: without a name here aiohttp would write its own and its version.
+HEADERS = (("Server", "Countersign"), ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
            ("Cross-Origin-Resource-Policy", "same-origin"))
 EVERY_HEADER = (*HEADERS, ("Cache-Control", "no-store"), ("X-Frame-Options", "DENY"),
                 ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
@@ -43,66 +44,65 @@ class Ids:
         return self._left.pop()
 
 
-_IDS = Ids()
+new_id = Ids().next
 
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id of ours, log with it, count it, and put the headers on whatever is answered."""
-    request_id = _IDS.next()
+    """Give the request an id of ours, log with it, count it, and finish whatever is answered, errors too."""
+    request_id = new_id()
     request[keys.request_id] = request_id
     logs.begin(request_id=request_id)
-    began, route = time.perf_counter(), _route(request)
-    response = await handler(request)
-    elapsed = request.get(keys.answered_at, time.perf_counter()) - began
-    level = logging.INFO if request.method not in QUIET or response.status >= 400 else logging.DEBUG
+    began = time.perf_counter()
+    try:
+        response = await handler(request)
+    except Exception as error:
+        response = _problem_of(error, request, request_id)
+    if not response.prepared:
+        finish(request, response)
+    elapsed, route, method = request.get(keys.answered_at, time.perf_counter()) - began, _route(request), request.method
+    level = logging.INFO if method not in QUIET or response.status >= 400 else logging.DEBUG
     if _stdlib.isEnabledFor(level):
-        log.log(level, "request", method=request.method, route=route, status=response.status,
-                ms=round(elapsed * 1000, 1))
-    request.app[keys.desk].metrics.answers.count(request.method if request.method.isascii() else "?", route,
-                                                 response.status, elapsed)
+        log.log(level, "request", method=method, route=route, status=response.status, ms=round(elapsed * 1000, 1))
+    request.app[keys.desk].metrics.answers.count(method if method.isascii() else "?", route, response.status, elapsed)
     return response
 
 
-async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal: headers of every answer, also of those no handler made."""
+def finish(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on what every answer bears. A handler that begins to send its answer itself does this before."""
     headers = response.headers
-    headers["X-Request-Id"] = request.get(keys.request_id) or _IDS.next()
+    headers["X-Request-Id"] = request[keys.request_id]
     is_api = response.status >= 400 or not request.path.startswith(("/app", "/static"))
     headers.merge(EVERY_HEADER if is_api else HEADERS)  # what the handler has set stays
-    headers.pop("Server", None)
+    secret = request.get(keys.answers_to)
+    if secret is not None:
+        security.sign_answer(request, response, secret)
 
 
-@web.middleware
-async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _problem_of(error: Exception, request: web.Request, request_id: str) -> web.Response:
     """Every error becomes a problem details answer, once, here."""
-    request_id = request[keys.request_id]
-    try:
-        return await handler(request)
-    except DomainError as error:
-        return problems.of_domain(error, request)
-    except InvalidJson as error:
-        return problems.problem("invalid_json", str(error).capitalize() + ".", request_id)
-    except ValidationError as error:
-        return problems.problem("invalid_request", "Some fields are not valid.", request_id, errors=_faults(error))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-        return problems.of_status(error.status, request_id, kept)
-    except (OperationalError, InterfaceError, PoolTimeout, DatabaseUnavailable, ConnectionError) as error:
-        log.error("database_unreachable", error=type(error).__name__)
-        return problems.problem("unavailable", "The desk cannot reach its database. Nothing was changed.", request_id,
-                                headers={"Retry-After": "1"})
-    except DBAPIError as error:
-        log.exception("database_error")
-        # Without a statement it was the connection that could not be made: a server that starts or shuts down.
-        is_away = error.connection_invalidated or error.statement is None
-        code = "unavailable" if is_away else "internal_error"
-        return problems.problem(code, "Something went wrong. It has been noted.", request_id)
-    except Exception:
-        log.exception("request_failed", route=_route(request))
-        return problems.problem("internal_error", "Something went wrong. It has been noted.", request_id)
+    match error:
+        case DomainError():
+            return problems.of_domain(error, request)
+        case InvalidJson():
+            return problems.problem("invalid_json", str(error).capitalize() + ".", request_id)
+        case ValidationError():
+            return problems.problem("invalid_request", "Some fields are not valid.", request_id, errors=_faults(error))
+        case web.HTTPException():
+            kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+            return problems.of_status(error.status, request_id, kept)
+        case OperationalError() | InterfaceError() | PoolTimeout() | DatabaseUnavailable() | ConnectionError():
+            log.error("database_unreachable", error=type(error).__name__)
+            return problems.problem("unavailable", "The desk cannot reach its database. Nothing was changed.",
+                                    request_id, headers={"Retry-After": "1"})
+        case DBAPIError():
+            log.error("database_error", exc_info=error)
+            # Without a statement it was the connection that could not be made: a server that starts or shuts down.
+            is_away = error.connection_invalidated or error.statement is None
+            code = "unavailable" if is_away else "internal_error"
+            return problems.problem(code, "Something went wrong. It has been noted.", request_id)
+    log.error("request_failed", route=_route(request), exc_info=error)
+    return problems.problem("internal_error", "Something went wrong. It has been noted.", request_id)
 
 
 def _faults(error: ValidationError) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from services.vault import SealBroken, Vault
 from webapp import keys
 from webapp.bodies import read
 from webapp.limits import Away, address
+from webapp.verdicts import Verdicts
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ KeyHandler = Callable[[web.Request, SigningKey], Awaitable[web.StreamResponse]]
 DeviceHandler = Callable[[web.Request, DeviceKey], Awaitable[web.StreamResponse]]
 Plain = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SIGNED_HEADERS = ("X-Key-Id", "X-Timestamp", "X-Nonce", "X-Signature")
+SCHEME = "Bearer "
 _DECOY = b"\x00" * 32
 
 
@@ -68,13 +70,21 @@ async def bearer(request: web.Request) -> int:
     return (await verdict(request)).user_id
 
 
+def remembered(request: web.BaseRequest, verdicts: Verdicts, at: datetime) -> Verdict | None:
+    """Of a token that was found good a moment ago and still is. None says nothing of the token."""
+    given = request.headers.getall("Authorization", ())
+    if len(given) != 1 or not given[0].startswith(SCHEME):
+        return None
+    return verdicts.recall(given[0][len(SCHEME):], at)
+
+
 async def verdict(request: web.Request) -> Verdict:
     """The same, with how long the token is good."""
-    given = request.headers.getall("Authorization", [])
+    given = request.headers.getall("Authorization", ())
     try:
-        if len(given) != 1 or not given[0].startswith("Bearer "):
+        if len(given) != 1 or not given[0].startswith(SCHEME):
             raise Unauthenticated
-        found = request.app[keys.verdicts].judge(given[0].removeprefix("Bearer "), now())
+        found = request.app[keys.verdicts].judge(given[0][len(SCHEME):], now())
     except Unauthenticated:
         await _count_failure(request, "bearer")
         raise
@@ -105,10 +115,9 @@ def signed_by_device(handler: DeviceHandler, *, limit: int) -> Plain:
     return guarded
 
 
-async def sign_answer(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal: what a device is told is signed for the request it made, so that nobody can tell it anything else."""
-    secret = request.get(keys.answers_to)
-    if secret is None or not isinstance(response, web.Response):
+def sign_answer(request: web.Request, response: web.StreamResponse, secret: bytes) -> None:
+    """What a device is told is signed for the request it made, so that nobody can tell it anything else."""
+    if not isinstance(response, web.Response):
         return
     body = response.body if isinstance(response.body, bytes | bytearray) else b""
     text = signing.canonical_answer(response.status, request.headers["X-Nonce"], bytes(body))

@@ -7,7 +7,6 @@ runs out is refused to the second, with or without this.
 from datetime import datetime
 
 from services.auth import Tokens, Verdict
-from services.errors import Unauthenticated
 
 REMEMBER_SECONDS = 30.0
 MOST = 4_096
@@ -26,15 +25,19 @@ class Verdicts:
 
     def judge(self, token: str, now: datetime) -> Verdict:
         """The same, with how long the token is good."""
-        moment = now.timestamp()
-        known = self._known.get(token)
-        if known is not None and 0 <= moment - known[1] < REMEMBER_SECONDS:
-            if not known[0].holds(moment):
-                raise Unauthenticated
-            return known[0]
+        known = self.recall(token, now)
+        if known is not None:
+            return known
         verdict = self._tokens.judge(token, now)
         self._known.pop(token, None)
         if len(self._known) >= MOST:
             del self._known[next(iter(self._known))]
-        self._known[token] = verdict, moment
+        self._known[token] = verdict, now.timestamp()
         return verdict
+
+    def recall(self, token: str, now: datetime) -> Verdict | None:
+        """Of a token that was found good lately and still is."""
+        moment, known = now.timestamp(), self._known.get(token)
+        if known is None or not 0 <= moment - known[1] < REMEMBER_SECONDS or not known[0].holds(moment):
+            return None
+        return known[0]

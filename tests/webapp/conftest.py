@@ -117,8 +117,7 @@ async def door(desk: Desk, settings: Settings) -> AsyncIterator[Door]:
     async def ready() -> bool:
         return made[0].is_ready
 
-    runner = web.AppRunner(application.build(desk, settings, ready), access_log=None)
-    await runner.setup()
+    runner = await application.opened(application.build(desk, settings, ready))
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with aiohttp.ClientSession() as client:

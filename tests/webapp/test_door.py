@@ -71,7 +71,7 @@ async def test_headers_say_what_browsers_may_do(door: Door) -> None:
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-    assert "Server" not in headers
+    assert headers.getall("Server") == ["Countersign"]
     ids = {(await door.call("GET", "/livez"))[2]["X-Request-Id"] for _ in range(3)}
     assert len(ids) == 3
 

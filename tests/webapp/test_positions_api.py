@@ -82,6 +82,62 @@ async def test_an_answer_of_a_moment_ago_is_sent_without_a_question(door: Door, 
     assert fewest < 20, "less than a question each"
 
 
+@pytest.mark.parametrize("is_primary", [True, False])
+async def test_the_short_way_answers_as_the_long_one_does(door: Door, redis: Redis, is_primary: bool) -> None:
+    user_id, token = await door.person()
+    account = await primary(door, user_id)
+    path = "/api/v1/positions" if is_primary else f"/api/v1/accounts/{account.id}/positions"
+    await door.call("GET", path, token=token)
+    long = await door.call("GET", f"{path}?force_refresh=false", token=token)
+    short = long
+    for _ in range(20):
+        before = await commands(redis)
+        short = await door.call("GET", path, token=token)
+        if await commands(redis) - before <= 1:  # the question itself
+            break
+    else:
+        pytest.fail("it was never answered without a question")
+    assert short[:2] == long[:2]
+    same = [{name.lower(): value for name, value in headers.items() if name.lower() not in ("x-request-id", "date")}
+            for _, _, headers in (short, long)]
+    assert same[0] == same[1] and len(same[0]) > 8
+    assert len(short[2]["X-Request-Id"]) == 16 and short[2]["X-Request-Id"] != long[2]["X-Request-Id"]
+    route = path if is_primary else "/api/v1/accounts/{id}/positions"
+    counted = door.desk.metrics.registry.get_sample_value(
+        "countersign_http_requests_total", {"method": "GET", "route": route, "status": "200"})
+    assert counted is not None and counted >= 3
+
+
+async def test_the_short_way_is_for_who_is_signed_in_and_for_their_own(door: Door) -> None:
+    user_id, token = await door.person()
+    account = await primary(door, user_id)
+    _, stranger = await door.person(7002)
+    path = f"/api/v1/accounts/{account.id}/positions"
+    for _ in range(3):
+        for asked in ("/api/v1/positions", path):
+            assert (await door.call("GET", asked, token=token))[0] == 200
+            assert (await door.call("GET", asked))[0] == 401
+            assert (await door.call("GET", asked, token=token + "x"))[0] == 401
+            assert (await door.call("GET", asked, headers={"Authorization": f"Basic {token}"}))[0] == 401
+            assert (await door.call("POST", asked, token=token))[0] == 405
+        assert (await door.call("GET", path, token=stranger))[0] == 404
+        for number in ("0", "-1", "x", "9" * 40, "１", ""):
+            assert (await door.call("GET", f"/api/v1/accounts/{number}/positions", token=token))[0] in (404, 422)
+
+
+async def test_the_short_way_ends_with_the_token(door: Door) -> None:
+    user_id, token = await door.person()
+    long_ago = datetime.now(UTC) - timedelta(seconds=door.settings.facts.auth.access_token_seconds - 1.5)
+    ending = door.desk.tokens.issue(user_id, long_ago)
+    assert (await door.call("GET", "/api/v1/positions", token=ending))[0] == 200
+
+    async def is_refused() -> bool:
+        return (await door.call("GET", "/api/v1/positions", token=ending))[0] == 401
+
+    await until("the token has run out", is_refused, 5)
+    assert (await door.call("GET", "/api/v1/positions", token=token))[0] == 200
+
+
 async def test_what_another_replica_changes_is_seen_at_once(door: Door, settings: Settings, database: Database,
                                                             redis: Redis, quotes: QuoteFeed,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from services.errors import InvalidRequest
 from services.event_hub import EventHub, Stream
 from services.event_log import AWAY, Place, Told
 from webapp import keys
+from webapp.middlewares import finish
 from webapp.security import now, verdict
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     with hub.enter(told.user_id) as here:
         place = await hub.open(told.user_id, last_id)
         response = web.StreamResponse(headers=HEADERS)
+        finish(request, response)
         await response.prepare(request)
         request[keys.answered_at] = time.perf_counter()
         try:

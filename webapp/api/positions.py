@@ -6,7 +6,6 @@ from aiohttp import web
 
 from services import equity, history, portfolio
 from services.errors import InvalidRequest, NoAccount
-from services.snapshots import Kept
 from webapp import keys, presenters, problems
 from webapp.bodies import answer
 from webapp.paths import cursor_of, id_of, limit_of, switch_of
@@ -33,18 +32,11 @@ async def of_account(request: web.Request) -> web.Response:
 async def _portfolio(request: web.Request, user_id: int, account_id: int | None) -> web.Response:
     """The answer as it is kept, else made anew.
 
-    Whether the request may pass, what is kept, and whether it is still the user's account are one look at Redis; none
-    when there was one just now.
+    Whether the request may pass, what is kept, and whether it is still the user's account are one look at Redis.
     """
     desk, limits, moment = request.app[keys.desk], request.app[keys.limits], now()
     known = desk.owners.remembered(user_id)
     row = known.accounts.get(account_id) if known is not None else None
-    if known is not None and row is not None and "?" not in request.raw_path:
-        recent = desk.positions.recent(row.id)
-        if recent is not None and known.holds(recent.mark) and desk.positions.is_fresh(recent.answer, moment) \
-                and limits.passes("reads", str(user_id)):
-            desk.looks.note(row.id, moment)
-            return _as_kept(recent.answer)
     glance = desk.positions.glance(row.id) if row is not None else None
     await limits.check("reads", str(user_id), credit=True)
     force = switch_of(request, "force_refresh")
@@ -56,12 +48,8 @@ async def _portfolio(request: web.Request, user_id: int, account_id: int | None)
         row = found
     desk.looks.note(row.id, moment)
     if look.answer is not None and not force and desk.positions.is_fresh(look.answer, moment):
-        return _as_kept(look.answer)
+        return web.Response(body=look.answer.body, content_type="application/json")
     return answer(presenters.portfolio(await desk.positions.live(row, moment, force=force)))
-
-
-def _as_kept(found: Kept) -> web.Response:
-    return web.Response(body=found.body, content_type="application/json")
 
 
 @signed_in("reads")
