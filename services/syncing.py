@@ -147,13 +147,12 @@ class Syncer:
         """When an account's turn comes: after an order at once, else by whether something is open on it."""
         interval = self._rules.every if row.is_open else self._rules.idle_every
         asked_at = self._asked_at.get(row.id)
-        if asked_at is None and row.id not in self._not_before:
-            # After a start not all at once; one that has never been read does not wait.
-            share = 0.0 if row.deals_read_until is None else random.random()  # noqa: S311
-            self._not_before[row.id] = now + interval * share
+        if asked_at is None:
+            # After a start not all at once: as if each had been asked a while ago. One never read does not wait.
+            share = 1.0 if row.deals_read_until is None else random.random()  # noqa: S311
+            asked_at = self._asked_at[row.id] = now - interval * share
         if row.id in self._not_before:
             return self._not_before[row.id]
-        assert asked_at is not None
         if row.changed_at is not None and row.changed_at > asked_at:
             return now
         return asked_at + interval

@@ -1,6 +1,7 @@
 """Keeping up with terminals that do not tell by themselves: whose turn it is, what is found, and who is not held up."""
 
 import asyncio
+import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -241,6 +242,18 @@ async def test_after_a_start_not_everybody_is_asked_at_once(scene: Scene) -> Non
              "created_at": scene.now, "deals_read_until": scene.now} for n in range(200)])
     turns = [len(await scene.syncer.due(scene.now + MINUTE * minute, 1000)) for minute in (0, 1, 2, 5)]
     assert turns[0] < 20 and 10 < turns[1] < 90 < turns[2] + 60 and turns[3] == 203, turns
+
+
+async def test_an_order_that_is_executed_soon_after_a_start_is_followed_at_once(scene: Scene,
+                                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    await scene.change(deals_read_until=scene.now)
+    assert await scene.syncer.due(scene.now, 10) == []
+    traded = (await scene.accounts())[0]
+    async with scene.desk.database.writing() as session:
+        await session.execute(update(Order).where(Order.account_id == traded.id).values(
+            status=OrderStatus.FILLED, updated_at=scene.now + SECOND))
+    assert await scene.syncer.due(scene.now + SECOND, 10) == [traded.id]
 
 
 async def test_one_that_fails_is_asked_less_and_less_and_recovers(scene: Scene) -> None:

@@ -120,7 +120,7 @@ async def test_a_busy_trade_server_is_asked_again_a_little_later(desk: Desk, lin
     (order_id,) = await approved(desk, now)
     await change_accounts(desk)
     answering(line, refusal(retcode), refusal(retcode))
-    for second in (0, 3, 6):
+    for second in (0, 10, 20):
         waiting = await order(desk, order_id)
         assert waiting.status == "queued" and waiting.lease_owner is None
         await run(live("w"), now + timedelta(seconds=second))

@@ -192,7 +192,8 @@ async def test_one_that_hangs_at_a_host_holds_up_nobody_else(side: DeskSide, bey
             began = time.perf_counter()
             await gateway.positions(OTHER)
             worst = max(worst, time.perf_counter() - began)
-        assert worst < 0.3 and (await hanging).code == "terminal_hangs"
+        # Whoever stood behind the one that hangs would wait as long as it does.
+        assert worst < 0.8 and (await hanging).code == "terminal_hangs"
 
 
 async def test_the_host_logs_nothing_of_what_it_carries(side: DeskSide, beyond: HostSide,
