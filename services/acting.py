@@ -261,7 +261,8 @@ class Actor:
 
     async def _record(self, act: PositionAct, result: TradeResult, volume: Decimal | None, now: datetime,
                       caller: Caller) -> None:
-        is_gone = result.retcode == POSITION_CLOSED
+        has_changed = result.reason == "position_changed"  # between two prices: nothing was done
+        is_gone = result.retcode == POSITION_CLOSED and not has_changed
         is_over = result.retcode == NO_CHANGES or (is_gone and act.kind == ActKind.CLOSE)
         if act.target is not None and is_gone:
             await self._end(act, ActStatus.REFUSED, now, caller, reason="position_closed")
@@ -271,7 +272,7 @@ class Actor:
                             **(closed if act.kind == ActKind.CLOSE else {}))
         elif result.status == ResultStatus.PLACED or result.retcode in AMBIGUOUS:
             await self._give_back(act, ActStatus.UNKNOWN, now + RETRY, str(result.retcode), now)
-        elif result.retcode in LATER:
+        elif result.retcode in LATER or has_changed:
             await self._give_back(act, ActStatus.QUEUED, now + RETRY, str(result.retcode), now)
         else:
             reason = "position_closed" if is_gone else "rejected_by_terminal"
@@ -300,7 +301,7 @@ class Actor:
         assert act.sent_at is not None
         if was_done:
             await self._end(act, ActStatus.DONE, now, nobody)
-        elif position is None and (act.magic is None or now - act.sent_at >= GIVE_UP):
+        elif position is None and (not is_marked or now - act.sent_at >= GIVE_UP):
             await self._end(act, ActStatus.REFUSED, now, nobody, reason="position_closed")
         elif position is not None and now - act.sent_at >= GIVE_UP:
             closed = act.position_volume - position.volume

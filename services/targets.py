@@ -105,8 +105,10 @@ class Watcher:
         waiting, written = False, False
         for order, position in await self._held(account_id, found.positions):
             part = await self._part(account, order, position, watch.now())
-            if part is not None:
-                waiting = True
+            if part is None:
+                continue
+            waiting = True
+            if found.read_at > watch.now() - FRESH:  # to learn of the symbol may have taken long
                 written |= await self._write(account, order, position, part, watch.now())
         # Where more is to be closed, or the position is busy with something else, soon again.
         self._not_before[account_id] = now if waiting else found.read_at + self._every
@@ -128,10 +130,6 @@ class Watcher:
         targets = orders.by_distance(order)
         if not _is_reached(position, targets[0]):
             return None
-        async with self._database.reading() as session:
-            record = await _record(session, order, position)
-        if record is None:
-            return None  # its deals are not on record yet
         try:
             spec = await gateway.symbol(accounts.ref(account), position.symbol)
         except GatewayError as error:
@@ -139,6 +137,10 @@ class Watcher:
             return None
         if spec is None:
             return None
+        async with self._database.reading() as session:
+            record = await _record(session, order, position)  # last: meanwhile others may have tried, and have to pause
+        if record is None:
+            return None  # its deals are not on record yet
         nearer = gateway.portions(record.own.opened, targets, spec)[:-1]
         for number, (price, lots) in enumerate(nearer, start=1):
             if not _is_reached(position, price):
@@ -217,7 +219,9 @@ def _not_before(acts: Iterable[PositionAct]) -> dict[int, datetime]:
 def _next_try(tries: Sequence[PositionAct]) -> datetime:
     ended = max(act.updated_at for act in tries)
     tried_for = ended - min(act.created_at for act in tries)
-    is_unseen = any(act.reason == UNSEEN for act in tries if act.updated_at == ended)
+    # Where no position was shown either, what was sent may still show.
+    is_unseen = any(act.reason == UNSEEN or (act.reason == "position_closed" and act.sent_at is not None)
+                    for act in tries if act.updated_at == ended)
     return ended + (UNSEEN_PAUSE if is_unseen else min(max(tried_for, FIRST_PAUSE), LONGEST_PAUSE))
 
 

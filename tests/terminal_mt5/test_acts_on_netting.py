@@ -23,6 +23,7 @@ from services.syncing import Rules, Syncer
 from terminal.protocol import AccountRef
 from tests.services import stage as desk_stage
 from tests.terminal_mt5.stage import LOGIN, PASSWORD, SERVER
+from tests.terminal_mt5.test_worker_flows import on_calls
 
 D = Decimal
 
@@ -134,3 +135,13 @@ async def test_what_was_closed_under_a_number_is_on_record_as_its_owners(net: Ne
     async with net.desk.database.reading() as session:
         record = (await session.scalars(select(PositionRecord))).one()
     assert (record.status, record.closed_volume, record.position_id) == ("open", D("0.30"), net.ticket)
+
+
+async def test_a_position_that_changes_while_its_price_moves_is_closed_as_was_asked(net: Net, now: datetime) -> None:
+    """Nothing was sent to the end: that is no close, and a moment later it is one."""
+    net.broker.faults.add(LOGIN, "requote")
+    on_calls(net.broker, "order_send", lambda: net.broker.by_hand(LOGIN, "EURUSD", "buy", D("0.50")), {1})
+    act = await net.close(D("0.30"), now)
+    assert act.status == ActStatus.QUEUED and net.left == D("1.50")
+    act = await net.look(now + timedelta(seconds=5))
+    assert (act.status, act.volume) == ("done", D("0.30")) and net.left == D("1.20")

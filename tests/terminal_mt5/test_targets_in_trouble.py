@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from bot import messages
-from services import accounts, acting, background, recovery
+from services import accounts, acting, background, recovery, targets
 from services.acting import LEASE
 from services.targets import UNSEEN_PAUSE
 from tests.running import until
@@ -174,3 +174,34 @@ async def test_a_dead_replicas_act_goes_on_when_its_lease_is_over(side: NetSide,
     assert await side.look(after=LEASE + UNSEEN_PAUSE + timedelta(seconds=5))
     await side.act(LEASE + UNSEEN_PAUSE + timedelta(seconds=6))
     assert side.taken() == [(1, SHARE, D(FIRST))]
+
+
+async def test_a_position_that_is_not_shown_for_a_while_lets_nothing_be_sent_again_soon(side: NetSide,
+                                                                                       haste: None) -> None:
+    """As by a terminal that has just signed in: what was sent before may still be carried out."""
+    await side.open()
+    side.price(FIRST)
+    side.broker.faults.add(LOGIN, "lost_order", call="order_send")
+    assert await side.look()
+    await side.act()
+    ticket, held = side.broker.book.positions.popitem()
+    await side.act(timedelta(seconds=1))
+    assert (await side.acts())[-1].status == "unknown", "its deal may show later"
+    await side.act(timedelta(seconds=5))
+    assert [(act.status, act.reason) for act in await side.acts()] == [("refused", "position_closed")]
+    side.broker.book.positions[ticket] = held
+    assert not await side.look(after=UNSEEN_PAUSE - timedelta(seconds=10))
+    assert await side.look(after=UNSEEN_PAUSE + timedelta(seconds=10))
+
+
+async def test_a_price_that_has_grown_old_while_the_terminal_was_slow_is_not_traded_on(
+        side: NetSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    await side.open()
+    assert not await side.look()
+    side.price(FIRST)
+    side.gateway._specs.clear(accounts.ref(await side.account()))  # as after ten minutes
+    monkeypatch.setattr(targets, "FRESH", timedelta(seconds=1))
+    side.broker.faults.add(LOGIN, "hang", seconds=2.0, call="symbol_info")
+    assert not await side.look()
+    assert await side.acts() == [] and side.broker.faults.waiting() == []
+    assert await side.look()
