@@ -56,7 +56,9 @@ class Trader:
 
     def _once(self, magic: int, work: Callable[[], TradeResult], *, again: bool = False) -> TradeResult:
         """Hand over what bears this number, or find what is there of it; ``again`` where it may be tried later on."""
-        known = lookup.find(self._session, magic, datetime.now(UTC) - LOOK_BACK)
+        # A target's number stays the same for as long as its order is open, and a desk may be told of it from a backup.
+        since = None if codes.is_target(magic) else datetime.now(UTC) - LOOK_BACK
+        known = lookup.find(self._session, magic, since)
         if known is not None and not (again and known.status == ResultStatus.REJECTED):
             return known
         handed_over = self._handed_over.get(magic)

@@ -148,6 +148,22 @@ async def test_a_marked_close_that_was_refused_may_be_tried_again(stage: Stage, 
     assert (await worker.act("close", ticket=ticket, volume=None, magic=ACT)).volume == D("0.1")
 
 
+async def test_a_target_that_was_taken_days_ago_is_taken(stage: Stage) -> None:
+    """As it is asked for by a desk whose database comes from an older backup."""
+    worker = await stage.worker()
+    ticket = await ticket_of(worker)
+    ask = {"ticket": ticket, "volume": "0.03", "magic": TARGET}
+    await worker.act("take_target", **ask)
+    before = sends(stage)
+    for deal in stage.broker.book.deals.values():
+        deal.at_msc -= 10 * 86_400_000
+    for row in stage.broker.book.ended.values():
+        row.done_msc -= 10 * 86_400_000
+    worker = await stage.worker()
+    taken = await worker.act("take_target", **ask)
+    assert (taken.status, taken.volume) == ("filled", D("0.03")) and sends(stage) == before
+
+
 async def test_a_target_that_left_no_trace_may_be_tried_again_much_later(stage: Stage) -> None:
     program = "import sys; from terminal.mt5 import trading, worker; trading.UNCLEAR_SECONDS = 1.5; "
     worker = await stage.worker(program=("-c", program + "sys.exit(worker.main())"))
