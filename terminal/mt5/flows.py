@@ -53,11 +53,16 @@ class Flows:
             before = self._sum()
             row = ask()
             if before is None:
+                if number:
+                    self._doubt()  # it has not added up, and takes long to read again
                 return row, None
             if self._sum() == before and self._explains(row):
                 return row, maths.money(before, int(row.currency_digits))
-        self._doubted_until = time.monotonic() + DOUBT_SECONDS
+        self._doubt()
         return row, None
+
+    def _doubt(self) -> None:
+        self._doubted_until = time.monotonic() + DOUBT_SECONDS
 
     def _explains(self, row: Any) -> bool:
         """Whether the deals make what is there, to less than the smallest coin."""

@@ -232,6 +232,20 @@ def test_a_deposit_entered_with_an_old_date_is_found() -> None:
     assert [known.with_row(library.row)[1] for _ in range(2)] == [D(150), D(150)]
 
 
+def test_a_long_history_that_does_not_add_up_is_left_alone_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes several looks to read, and is not read again at each of them."""
+    monkeypatch.setattr(flows, "READ_SECONDS", 0.0)
+    monkeypatch.setattr(flows, "WAIT_SECONDS", 0.0)
+    library = Wall()
+    known = flows.Flows(Library(library), ServerClock())
+    library.pay(100.0, datetime.now(UTC) - timedelta(days=4_000))
+    gone = library.row()
+    library.deals.clear()
+    for _ in range(200):
+        assert known.with_row(lambda: gone)[1] is None
+    assert len(library.asked) < 60, "not much more than once"
+
+
 def test_the_stand_in_deals_are_of_no_symbol(stage: Stage) -> None:
     ticket = stage.broker.pay(LOGIN, D(5))
     deal = stage.broker.book.deals[ticket]
