@@ -184,7 +184,9 @@ async def look(gateway: Gateway, account: Account, resting: Sequence[Order], now
     ref = accounts.ref(account)
     since = now - FIRST_DEPTH if account.deals_read_until is None else account.deals_read_until - OVERLAP
     is_timed = not isinstance(gateway, ClockedGateway) or await gateway.knows_time(ref)
-    if is_timed and account.deals_untimed_since is not None:
+    if not is_timed:
+        since -= MOST_WRONG  # what was done just now may be told as of hours ago
+    elif account.deals_untimed_since is not None:
         since = min(since, account.deals_untimed_since - MOST_WRONG)
     deals = await gateway.deals(ref, since)
     waiting: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """An account that is linked while its market is closed: its deals are timed anew when the server's clock is known."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -131,6 +131,20 @@ async def test_a_desk_that_has_died_meanwhile_still_knows_what_to_time_anew(week
     weekend.open_market()
     heir = Syncer(weekend.desk.database, {"terminal": weekend.gateway}, RULES)
     await heir.sync(weekend.account_id, monday + timedelta(minutes=1))
+    assert await weekend.times() == weekend.true_times()
+
+
+async def test_a_deal_that_is_told_as_of_hours_ago_is_not_missed(weekend: Weekend) -> None:
+    """A server whose clock is behind UTC, and a terminal that does not know it."""
+    servers = weekend.broker.servers
+    servers[SERVER] = replace(servers[SERVER], offset_minutes=-300)
+    weekend.close_market()
+    await weekend.sync()
+    weekend.broker.by_hand(LOGIN, "EURUSD", "buy", D("0.30"))
+    assert await weekend.sync()
+    assert await weekend.times() == weekend.true_times(wrong_by=timedelta(hours=-5))
+    weekend.open_market()
+    await weekend.sync()
     assert await weekend.times() == weekend.true_times()
 
 
