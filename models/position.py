@@ -129,6 +129,8 @@ class PositionAct(Base):
               sqlite_where=text("status IN ('queued', 'sent', 'unknown', 'done')"),
               postgresql_where=text("status IN ('queued', 'sent', 'unknown', 'done')")),
         Index(None, "status", "next_try_at"),
+        Index(None, "account_id", "ticket"),
+        Index(None, "order_id"),
     )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)

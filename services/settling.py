@@ -199,9 +199,10 @@ async def _whole_share(session: AsyncSession, account_id: int, magic: int) -> Sh
 
 
 async def _deals(session: AsyncSession, account_id: int, position_ids: Sequence[int]) -> list[DealRecord]:
-    return list(await session.scalars(
-        select(DealRecord).where(DealRecord.account_id == account_id, DealRecord.position_id.in_(position_ids))
-        .order_by(DealRecord.deal_id)))
+    """In the order of their ids; sorted here, or SQLite would walk all deals of the account."""
+    return sorted(await session.scalars(
+        select(DealRecord).where(DealRecord.account_id == account_id, DealRecord.position_id.in_(position_ids))),
+        key=lambda deal: deal.deal_id)
 
 
 async def _tell(session: AsyncSession, account: Account, deal: Deal, order: Order, remaining: Decimal,

@@ -188,9 +188,10 @@ def _volume(lots: Decimal, record: Record, position: Position, spec: SymbolSpec)
 
 
 async def _record(session: AsyncSession, order: Order, position: Position) -> Record | None:
-    deals = list(await session.scalars(
-        select(DealRecord).where(DealRecord.account_id == order.account_id, DealRecord.position_id == order.ticket)
-        .order_by(DealRecord.deal_id)))
+    # Sorted here: asked for in this order SQLite would walk all deals of the account.
+    deals = sorted(await session.scalars(
+        select(DealRecord).where(DealRecord.account_id == order.account_id, DealRecord.position_id == order.ticket)),
+        key=lambda deal: deal.deal_id)
     held = shares.of_position(deals)
     own = held.pop(order.magic or 0, None)
     if own is None:
