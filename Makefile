@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -22,6 +22,10 @@ suite: .venv/.ready-dev
 
 bench: .venv/.ready-dev
 	$(PY) -m benchmarks
+
+# The MQL5 files, translated and compiled with g++.
+ea-test: .venv/.ready-dev
+	$(PY) -m pytest tests/ea
 
 # Two hundred SIGKILLs at random moments under load; a quarter of an hour.
 kills: .venv/.ready-dev
