@@ -64,7 +64,12 @@ HEADS_AT_ONCE = 500
 AWAY = (RedisError, OSError, TimeoutError)
 
 
-Glance = asyncio.Future[tuple[bytes | None, bytes]]
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look that has begun, when so much had been changed."""
+
+    found: asyncio.Future[tuple[bytes | None, bytes]]
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +109,16 @@ class PositionCache:
 
     def glance(self, account_id: int) -> Glance | None:
         """Begin to look; None while Redis is away."""
-        return None if time.monotonic() < self._away_until else self._looks.ask(account_id)
+        if time.monotonic() < self._away_until:
+            return None
+        return Glance(self._looks.ask(account_id), self.recent.changes)
 
     async def look(self, account_id: int, glance: Glance | None) -> Look:
         """The answer that is kept, if nothing is known to have changed the account since ``glance`` was begun."""
         if glance is None:
             return Look(None, None)
-        changes = self.recent.changes
         try:
-            raw, mark = await glance
+            raw, mark = await glance.found
         except AWAY as error:
             self._away(error)
             return Look(None, None)
@@ -120,7 +126,7 @@ class PositionCache:
             return Look(None, mark)
         answer = snapshots.parse(raw, account_id, is_shared=True)
         if answer is not None:
-            self.recent.keep(account_id, Recently(answer, mark), changes)
+            self.recent.keep(account_id, Recently(answer, mark), glance.changes)
         return Look(answer, mark)
 
     async def recall(self, account_id: int) -> Kept | None:

@@ -66,16 +66,18 @@ class Recent(Generic[Found]):
                 await asyncio.wait_for(stopping.wait(), PAUSE_SECONDS)
 
     async def _hear(self, stopping: asyncio.Event) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+        async with self._redis.pubsub(ignore_subscribe_messages=False) as channel:
             await channel.subscribe(CHANNEL)
             while not stopping.is_set():
                 said = await channel.get_message(timeout=LISTEN_SECONDS)
-                self._hears = True  # what was found before the first answer was not kept
                 if said is not None:
-                    self._follow(said["data"])
+                    self._follow(said["type"], said["data"])
 
-    def _follow(self, said: bytes) -> None:
-        if said.isdigit():
+    def _follow(self, kind: str, said: bytes | int) -> None:
+        if kind == "subscribe":
+            self._hears = True
+            self._drop_all()  # the client connects anew by itself, and may have missed something
+        elif isinstance(said, bytes) and said.isdigit():
             self.drop(int(said))
         else:
             self._drop_all()

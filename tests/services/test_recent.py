@@ -3,14 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from runtime import valkey
 from services import recent
+from services.position_cache import PositionCache
 from services.recent import Recent
+from services.snapshots import Portfolio
 from tests.running import free_port, until
+from tests.services.replicas import snapshot
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ async def kept(redis: Redis) -> AsyncIterator[Recent[str]]:
         await listening
 
 
-async def until_it_keeps(made: Recent[str]) -> None:
+async def until_it_keeps(made: Recent[Any]) -> None:
     async def keeps() -> bool:
         made.keep(10**9, "x", made.changes)
         return made.get(10**9) is not None
@@ -90,6 +96,45 @@ async def test_it_hears_again_after_its_connection_was_cut(kept: Recent[str], re
         return bool(await redis.publish(recent.CHANNEL, "1"))
 
     await until("somebody listens again", is_heard)
+
+
+async def test_what_it_may_have_missed_meanwhile_is_not_believed(kept: Recent[str], redis: Redis,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "REMEMBER_SECONDS", 3600.0)
+    kept.keep(1, "found", kept.changes)
+    await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    async def is_dropped() -> bool:
+        return kept.get(1) is None
+
+    await until("it is asked for again", is_dropped, 5)
+
+
+@pytest.fixture
+async def here(redis: Redis) -> AsyncIterator[PositionCache]:
+    """Where this process keeps portfolios; it hears of what others change."""
+    made, stopping = PositionCache(redis), asyncio.Event()
+    listening = asyncio.create_task(made.recent.listen(stopping))
+    await until_it_keeps(made.recent)
+    yield made
+    stopping.set()
+    await listening
+
+
+async def test_a_look_that_others_outran_is_not_kept(here: PositionCache, redis: Redis) -> None:
+    there = PositionCache(redis)
+    nothing = Portfolio(1, snapshot("1"), (), {}, Decimal(0), Decimal(0), False, None, None, datetime.now(UTC))
+    await there.keep(nothing, b"{}", await there.claim(1, timedelta(seconds=1)))
+    glance, before = here.glance(1), here.recent.changes
+    await here.look(2, here.glance(2))  # answered with it or after it
+    await there.forget(1)
+
+    async def is_heard() -> bool:
+        return here.recent.changes > before
+
+    await until("the change is heard of", is_heard)
+    assert (await here.look(1, glance)).answer is not None
+    assert here.recent.get(1) is None
 
 
 async def test_its_room_is_bounded(kept: Recent[str], monkeypatch: pytest.MonkeyPatch) -> None:
