@@ -53,7 +53,8 @@ class Stream:
     async def woken(self, seconds: float) -> bool:
         """Wait until something was told; False when nothing was for so long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for would lose an end that comes together with a word
+                await self.wake.wait()
         return self.wake.is_set()
 
 

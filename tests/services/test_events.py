@@ -15,6 +15,7 @@ from models.user import User
 from runtime import valkey
 from services import approvals, event_hub, event_log, events, manual_grants, orders, signals
 from services.desk import Desk
+from services.event_hub import Stream
 from services.event_log import EventLog
 from services.events import Event, EventKind
 from services.manual_grants import Gift
@@ -153,6 +154,28 @@ async def test_thousands_are_told_in_a_few_trips_and_in_order(desk: Desk, now: d
         assert [data["approval_id"] for _, data in await told(desk, user_id)] == ["0", "1"]
     trips = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] - before
     assert trips <= 2 * 3_000 / event_hub.AT_ONCE + 1
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_end_is_heeded_even_while_something_is_told(turns: int) -> None:
+    stream = Stream(1)
+
+    async def follow() -> None:
+        async with asyncio.timeout(60) as stream.limit:
+            while True:
+                stream.wake.clear()
+                await stream.woken(60)
+
+    following = asyncio.create_task(follow())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    stream.wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stream.end()
+    over, _ = await asyncio.wait([following], timeout=2)
+    following.cancel()
+    assert over
 
 
 async def test_a_batch_that_is_sent_twice_is_told_once(desk: Desk) -> None:
