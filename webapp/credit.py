@@ -6,6 +6,7 @@ few desks together hardly.
 """
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass
 
 import structlog
@@ -63,7 +64,8 @@ class Credit:
         loop = asyncio.get_running_loop()
         self._open[name] = Open(most, left, given.passed if given is not None else 0, loop.time() + GOOD_SECONDS)
         if self._timer is None:
-            self._timer = loop.call_later(REPORT_SECONDS, self._due)
+            # In a context of its own: it goes on from request to request, and is about none of them.
+            self._timer = loop.call_later(REPORT_SECONDS, self._due, context=Context())
 
     def _due(self) -> None:
         """Tell what has passed, and forget what is over."""

@@ -1,8 +1,10 @@
 """Requests that pass before they are counted: few, counted after all, and nobody gets over a limit by them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -99,6 +101,26 @@ async def test_what_has_passed_is_counted_without_a_further_question(limits: Lim
 
     await until("what has passed is counted", all_are_counted)
     assert not limits.passes("reads", "1"), "after its second nobody passes without a question"
+
+
+async def test_what_is_told_later_is_about_nobodys_request(settings: Settings, redis: Redis) -> None:
+    about, seen = ContextVar("about", default="nobody"), list[str]()
+
+    def start(_: str, work: Coroutine[Any, Any, None]) -> None:
+        seen.append(about.get())
+        work.close()
+
+    allowed = settings.facts.limits.model_copy(update={"reads": MOST})
+    limits = Limits(redis, allowed, Metrics(), Breaker(), start)
+    about.set("a request")
+    await read(limits, "1")
+    assert await read(limits, "1")
+
+    async def is_told() -> bool:
+        return bool(seen)
+
+    await until("what has passed is told", is_told)
+    assert seen == ["nobody"]
 
 
 async def test_credit_is_for_few_and_its_room_is_bounded(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
