@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from multidict import CIMultiDict
 
-from webapp import keys
+from webapp import keys, middlewares
 from webapp.middlewares import EVERY_HEADER, new_id
 from webapp.security import now, remembered
 
@@ -32,18 +32,24 @@ class Lane:
         self._serve = serve
         self._verdicts, self._limits, self._desk = app[keys.verdicts], app[keys.limits], app[keys.desk]
 
-    def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Every answer is ours, also where the application was not asked yet or broke."""
+        try:
+            found = self._found(request)
+            return found if found is not None else await self._serve(request)
+        except Exception as error:
+            return middlewares.escaped(error, request)
+
+    def _found(self, request: web.BaseRequest) -> web.Response | None:
         path = request.raw_path
-        if path.endswith(AFTER) and request.method == "GET":
-            if path == PRIMARY:
-                found = self._recent(request, PRIMARY, None)
-            else:
-                number = path.removeprefix(BEFORE).removesuffix(AFTER)
-                is_one = number.isdecimal() and len(number) <= LONGEST_NUMBER
-                found = self._recent(request, OF_ACCOUNT, int(number)) if is_one else None
-            if found is not None:
-                return _answered(found)
-        return self._serve(request)
+        if not path.endswith(AFTER) or request.method != "GET":
+            return None
+        if path == PRIMARY:
+            return self._recent(request, PRIMARY, None)
+        number = path.removeprefix(BEFORE).removesuffix(AFTER)
+        if number.isdecimal() and len(number) <= LONGEST_NUMBER and str(int(number)) == number:
+            return self._recent(request, OF_ACCOUNT, int(number))
+        return None
 
     def _recent(self, request: web.BaseRequest, route: str, account_id: int | None) -> web.Response | None:
         """The answer of a moment ago, where nobody has to be asked whether it still is the one."""
@@ -61,7 +67,3 @@ class Lane:
         response.headers["X-Request-Id"] = new_id()
         desk.metrics.answers.count("GET", route, 200, time.perf_counter() - began)
         return response
-
-
-async def _answered(response: web.Response) -> web.StreamResponse:
-    return response

@@ -105,6 +105,20 @@ def _problem_of(error: Exception, request: web.Request, request_id: str) -> web.
     return problems.problem("internal_error", "Something went wrong. It has been noted.", request_id)
 
 
+def escaped(error: Exception, request: web.BaseRequest) -> web.Response:
+    """The same for what went wrong before ``identify`` was asked, or in it."""
+    if request.writer.output_size > 0:
+        raise error  # an answer has begun already: it can only be cut off
+    request_id = request.get(keys.request_id) or new_id()
+    if isinstance(error, web.HTTPException):
+        response = problems.of_status(error.status, request_id)
+    else:
+        log.error("request_escaped", request_id=request_id, exc_info=error)
+        response = problems.problem("internal_error", "Something went wrong. It has been noted.", request_id)
+    response.headers.merge((("X-Request-Id", request_id), *EVERY_HEADER))
+    return response
+
+
 def _faults(error: ValidationError) -> list[dict[str, str]]:
     return [{"loc": ".".join(map(str, fault["loc"])), "msg": fault["msg"]} for fault in error.errors()]
 

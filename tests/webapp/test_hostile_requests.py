@@ -47,6 +47,15 @@ async def test_a_client_that_hangs_up_is_no_failure_of_the_database(door: Door) 
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []
 
 
+@pytest.mark.parametrize("path", ["/api/v1/positions", "/livez", "/nowhere"])
+async def test_what_is_expected_and_cannot_be_is_refused_in_the_one_shape(door: Door, path: str) -> None:
+    answer = await _say(door, f"GET {path} HTTP/1.1\r\nHost: desk\r\nExpect: <b>miracles</b>\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    for header in (b"Content-Type: application/problem+json\r\n", b"Server: Countersign\r\n", b"X-Request-Id: ",
+                   b"X-Content-Type-Options: nosniff\r\n", b"Cache-Control: no-store\r\n"):
+        assert header in answer, header
+
+
 @pytest.mark.parametrize(("content_type", "raw", "status"), [
     (FORM, b"notice=on", 200), (f"{FORM};charset=UTF-8", b"", 200), (FORM, b"notice=on&notice=on", 422),
     (FORM, b"notice=%ff", 422), (FORM, b"notice=\xff", 422), (FORM, b"&".join([b"a=1"] * 5000), 422),

@@ -121,8 +121,25 @@ async def test_the_short_way_is_for_who_is_signed_in_and_for_their_own(door: Doo
             assert (await door.call("GET", asked, headers={"Authorization": f"Basic {token}"}))[0] == 401
             assert (await door.call("POST", asked, token=token))[0] == 405
         assert (await door.call("GET", path, token=stranger))[0] == 404
-        for number in ("0", "-1", "x", "9" * 40, "１", ""):
+        for number in ("0", "-1", "x", "9" * 40, "１", "", f"0{account.id}"):
             assert (await door.call("GET", f"/api/v1/accounts/{number}/positions", token=token))[0] in (404, 422)
+
+
+async def test_a_short_way_that_breaks_answers_a_problem_too(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> str:
+        raise ValueError("no")
+
+    _, token = await door.person()
+    monkeypatch.setattr("webapp.lane.new_id", broken)
+
+    async def breaks() -> Any:
+        status, problem, headers = await door.call("GET", "/api/v1/positions", token=token)
+        return (problem, headers) if status != 200 else None
+
+    problem, headers = await until("it breaks", breaks, 5)
+    assert headers["Content-Type"] == "application/problem+json"
+    assert (problem["code"], problem["request_id"]) == ("internal_error", headers["X-Request-Id"])
+    assert (headers["Server"], headers["Cache-Control"]) == ("Countersign", "no-store")
 
 
 async def test_the_short_way_ends_with_the_token(door: Door) -> None:
