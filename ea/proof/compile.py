@@ -24,11 +24,10 @@ def translate_into(directory: Path, sources: Path = SOURCES) -> None:
         (directory / source.name).write_text(text, encoding="utf-8")
 
 
-def compile_program(directory: Path, program: Path, *, only_check: bool = False) -> Path:
+def compile_program(directory: Path, program: Path) -> Path:
     """Compile a program that includes files of ``directory``; returns the executable."""
     target = directory / program.stem
-    action = ("-fsyntax-only",) if only_check else ("-o", str(target))
-    done = subprocess.run(("g++", *FLAGS, "-I", str(directory), "-I", str(HERE), str(program), *action),
+    done = subprocess.run(("g++", *FLAGS, "-I", str(directory), "-I", str(HERE), str(program), "-o", str(target)),
                           capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         raise DoesNotCompile(done.stderr)

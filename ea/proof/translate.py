@@ -72,7 +72,8 @@ def translate(source: str, name: str) -> str:
     code = _DECLARATION.sub(lambda match: _declared(match, code, name), code)
     _refuse(code, name, _LEFT_OVER)
     _refuse_hidden_arrays(code, name)
-    return f'#line 1 "{name}"\n' + _unmasked(code, texts)
+    # A bare literal is a place in memory to C++: adding a number to it would compile, and point elsewhere.
+    return f'#line 1 "{name}"\n' + _unmasked(code, [f"string({text})" for text in texts])
 
 
 def _refuse_bytes(source: str, name: str) -> None:

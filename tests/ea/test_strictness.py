@@ -1,0 +1,82 @@
+"""The shim is as strict as MQL5, and the sanitizers are really there: a proof that accepts anything proves nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ea.proof import compile as proof
+from ea.proof.translate import translate
+from tests.ea.program import SANITIZERS, require_compiler
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require_compiler()
+    directory = tmp_path_factory.mktemp("rules")
+    proof.translate_into(directory, HERE / "rules")
+    return proof.compile_program(directory, HERE / "strictness.cpp")
+
+
+def run(rules: Path, rule: str) -> str:
+    done = subprocess.run((rules, rule), capture_output=True, text=True, timeout=60, env={**os.environ, **SANITIZERS})
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("rule", "said"), [
+    ("read beyond", "thrown: array out of range"),
+    ("read beyond fixed", "thrown: array out of range"),
+    ("read before", "thrown: array out of range"),
+    ("write beyond", "thrown: array out of range"),
+    ("resize fixed", "thrown: a fixed array cannot be resized"),
+    ("resize to less than nothing", "thrown: no size"),
+    ("copy beyond", "thrown: a fixed array cannot be resized"),
+    ("copy from beyond", "thrown: array out of range"),
+    ("cut a text beyond", "thrown: no such part"),
+    ("shift too far", "runtime error: shift exponent 32 is too large"),
+    ("shift into the sign", "runtime error: left shift"),
+    ("overflow", "runtime error: signed integer overflow"),
+])
+def test_what_ends_a_program(rules: Path, rule: str, said: str) -> None:
+    assert said in run(rules, rule)
+
+
+@pytest.mark.parametrize(("rule", "answer"), [
+    ("fixed is not zero", 0xa5), ("grown is not zero", 0xa5), ("zero behind a text", 4),
+    ("a longer array stays long", 9), ("none", 0),
+])
+def test_what_mql5_does_not_forgive(rules: Path, rule: str, answer: int) -> None:
+    assert run(rules, rule).strip() == str(answer)
+
+
+@pytest.mark.parametrize(("body", "said"), [
+    ('string f(int n) { return("n = " + n); }', "deleted function"),
+    ('string f(string s, int n) { return(s + n); }', "deleted function"),
+    ("uchar f(uint n) { return(n); }", "conversion"),
+    ("int f(uchar n) { return(Unknown(n)); }", "was not declared"),
+    ("int f(uint a, int b) { return(a < b ? 1 : 0); }", "different signedness"),
+    ("int f() { int m; return(m); }", "uninitialized"),
+    ("void f(const uchar &a[]) { a[0] = 1; }", "read-only|assignment"),
+    ("void f(const uchar &a[]) { ArrayResize(a, 1); }", "discards qualifiers|binding reference|no matching"),
+])
+def test_what_does_not_compile(tmp_path: Path, body: str, said: str) -> None:
+    """And the error points into the MQL5 file, at its line."""
+    require_compiler()
+    program = tmp_path / "program.cpp"
+    program.write_text('#include "mql.h"\n' + translate("\n\n" + body + "\n", "Wrong.mqh"), encoding="utf-8")
+    with pytest.raises(proof.DoesNotCompile, match=said) as error:
+        proof.compile_program(tmp_path, program)
+    assert "Wrong.mqh:3:" in str(error.value)
+
+
+def test_without_a_compiler_tests_are_skipped_but_not_where_they_are_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"g\+\+"):
+        require_compiler()
+    monkeypatch.setenv("CI", "1")
+    with pytest.raises(pytest.fail.Exception, match=r"g\+\+"):
+        require_compiler()

@@ -1,0 +1,84 @@
+"""The translation keeps lines, knows what the files need, and refuses whatever it would have to guess."""
+
+import re
+
+import pytest
+
+from ea.proof import compile as proof
+from ea.proof.translate import CannotTranslate, translate
+
+FILES = sorted(proof.SOURCES.glob("*.mqh"))
+
+
+def cpp(source: str) -> str:
+    first, rest = translate(source, "file.mqh").split("\n", 1)
+    assert first == '#line 1 "file.mqh"'
+    return rest
+
+
+@pytest.mark.parametrize(("source", "expected"), [
+    ("void f(const uchar &a[], uint &b[]) {}", "void f(const Arr<uchar> &a, Arr<uint> &b) {}"),
+    ("void f(const CsState &a[]) {}", "void f(const Arr<CsState> &a) {}"),
+    ("uchar a[];", "Arr<uchar> a;"),
+    ("uchar a[4];", "Fixed<uchar, 4> a;"),
+    ("uchar a[CS_SIZE];", "Fixed<uchar, CS_SIZE> a;"),
+    ("CsState a[4];", "Fixed<CsState, 4> a;"),
+    ("uchar a[], b[4], c;", "Arr<uchar> a; Fixed<uchar, 4> b; uchar c;"),
+    ("const uint K[2] = {1, 2};", "const Fixed<uint, 2> K = {1, 2};"),
+    ("struct S { uint a[2]; uchar b[]; int n; };", "struct S { Fixed<uint, 2> a; Arr<uchar> b; int n; };"),
+    ("void f(uint &x) { x = a[1]; }", "void f(uint &x) { x = a[1]; }"),
+    ("int f() { return a[1]; }", "int f() { return a[1]; }"),
+    ("uint x = a[1], y = b[2];", "uint x = a[1], y = b[2];"),
+    ("void f() { if(x) y = 1; else z[0] = 1; }", "void f() { if(x) y = 1; else z[0] = 1; }"),
+    ('string s = "uchar a[]; // no";', 'string s = string("uchar a[]; // no");'),
+    ('string s = "\\"uchar a[4];";', 'string s = string("\\"uchar a[4];");'),
+    ("int n; // uchar a[];", "int n;              "),
+    ("#include <Countersign/Bytes.mqh>", '#include "Bytes.mqh"'),
+    ('#include "Bytes.mqh"', '#include "Bytes.mqh"'),
+    ('#property copyright "us"', ""),
+])
+def test_what_is_translated(source: str, expected: str) -> None:
+    assert cpp(source) == expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_lines_keep_their_numbers(path: object) -> None:
+    source = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    before, after = source.split("\n"), cpp(source).split("\n")
+    assert len(before) == len(after)
+    for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
+        names = set(re.findall(r"Cs\w+", old.split("//")[0]))
+        assert names <= set(re.findall(r"Cs\w+", new)), number
+
+
+def test_every_file_is_asked_by_the_driver() -> None:
+    driver = (proof.HERE / "driver.cpp").read_text(encoding="utf-8")
+    assert [path.name for path in FILES] == re.findall(r'#include "(\w+\.mqh)"', driver)
+
+
+def test_files_stay_small() -> None:
+    for path in FILES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path.name
+
+
+@pytest.mark.parametrize("source", [
+    "CsState *p = new CsState();", "CsState *p;", "void f(CsState *p) {}", "int *p;", "p->x = 1;", "delete p;",
+    "int x = Other::VALUE;", "void f(const uchar a[]) {}", "void f(uchar a[4]) {}", "uchar a[2][3];", "x = a[1][2];",
+    "uchar a[] = {1, 2};", "const uint K[] = {1, 2};", "uchar a[n];", "uchar a[N + 1];", "uchar a[0];",
+    "int n = 3, a[4];", "int n = f(1, 2), a[4];", "for(int i = 0, a[3]; i < 3; i++) {}", "uint &x = y;",
+    "uint &f();", "uint x{1};", "auto x = 1;", "x = [&](int y) { return(y); };", "for(int x : values) {}",
+    'switch(s) { case "a": break; }', "uint x = 0xffU;", "ulong x = 1ULL;", "int x = 010;", "ushort c = 'a';",
+    "#define F(x) x", "#define N 1 + \\\n 2", "#if 1\n#endif", "#import \"user32.dll\"", "#pragma once",
+    "#include <cstring>", "#include <Trade/Trade.mqh>", "#resource \"x\"", "input int Period = 3;", "class C {};",
+    "template <typename T> T f();", "void f(uint &&x) {}", "static int x;", "size_t x;", "uint8_t x;", "unsigned x;",
+    "typedef int Number;", "try { } catch(...) { }", "datetime t;", 'string s = "open;', "/* open", "int é;",
+    'string s = "é";', "int x; // é", "Arr<int> x;", "const static uint K[2] = {1, 2};",
+])
+def test_what_is_refused(source: str) -> None:
+    with pytest.raises(CannotTranslate, match=r"^file\.mqh:\d+: "):
+        translate(source, "file.mqh")
+
+
+def test_a_refusal_names_the_line() -> None:
+    with pytest.raises(CannotTranslate, match=r"^file\.mqh:4: .*new"):
+        translate('#define N 1\n// new\nstring s = "new";\nx = new Y();\n', "file.mqh")
