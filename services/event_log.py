@@ -28,7 +28,7 @@ _WRITTEN = json.JSONEncoder(separators=(",", ":")).encode
 MOST_KEPT, MOST_LATE, READ_AT_ONCE = 100, 100_000, 100
 # Replicas and Redis do not have quite the same clock: nobody is told of what they cannot see yet.
 LATE_MS = 1_000
-_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
+_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,19})", re.ASCII)
 
 # Nothing is kept for whom nobody listens.
 _TELL = """

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
@@ -140,7 +141,8 @@ async def test_who_was_told_nothing_yet_comes_back_to_the_same_place(door: Door,
         assert numbers(await ear.hear(1)) == [1]
 
 
-@pytest.mark.parametrize("last_id", ["", "abc", "1", "1-", "-1", "1-1-1", "*", "$", "９-1", "1" * 30 + "-1"])
+@pytest.mark.parametrize("last_id", ["", "abc", "1", "1-", "-1", "1-1-1", "*", "$", "９-1", "1" * 30 + "-1",
+                                     "1-" + "9" * 20])
 async def test_what_is_no_id_is_refused(door: Door, ada: tuple[int, str], last_id: str) -> None:
     status, problem, _ = await door.call("GET", EVENTS, token=ada[1], headers={"Last-Event-ID": last_id})
     assert (status, problem["code"]) == (422, "invalid_request")
@@ -201,6 +203,45 @@ async def test_it_ends_with_the_token_to_the_second(door: Door, ada: tuple[int, 
         began = int(time.time())
         assert await ear.next() is None
         assert 1.5 <= time.time() - began <= 4
+
+
+async def say(door: Door, token: str, more: str = "HTTP/1.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask for the stream over a connection of our own."""
+    host, port = door.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"GET {EVENTS} {more}\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    await writer.drain()
+    return reader, writer
+
+
+async def test_who_hangs_up_before_the_answer_is_no_failure_of_the_database(door: Door, ada: tuple[int, str]) -> None:
+    def answered() -> int:
+        name, of = "countersign_http_requests_total", {"method": "GET", "route": EVENTS}
+        found = [door.desk.metrics.registry.get_sample_value(name, {**of, "status": str(n)}) for n in (200, 503)]
+        return int(sum(number or 0 for number in found))
+
+    async def all_are_answered() -> bool:
+        await tell(door.desk, ada[0], 0)  # who listens after all notices that its reader has gone
+        return answered() >= before + 20
+
+    await until("streams of before are gone", lambda: _none_open(door.desk))
+    before = answered()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(20):
+            _, writer = await say(door, ada[1])
+            writer.close()
+        await until("all are over", all_are_answered)
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []
+
+
+async def test_an_old_client_is_told_the_end_by_the_end_of_its_connection(door: Door, ada: tuple[int, str]) -> None:
+    reader, writer = await say(door, ada[1], "HTTP/1.0\r\nConnection: keep-alive")
+    assert b" 200 " in await reader.readline()
+    await reader.readuntil(b"id: ")
+    door.desk.supervisor.stopping.set()
+    async with asyncio.timeout(5):
+        await reader.read()
+    writer.close()
 
 
 async def test_the_fourth_stream_ends_the_first(door: Door, ada: tuple[int, str]) -> None:
@@ -320,10 +361,7 @@ async def _ready() -> bool:
 async def test_a_slow_reader_costs_no_more_than_its_place(door: Door, ada: tuple[int, str],
                                                           measured: Callable[[str], None]) -> None:
     user_id, token = ada
-    host, port = door.base.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    writer.write(f"GET {EVENTS} HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-    await writer.drain()
+    reader, writer = await say(door, token)
     await reader.readline()
     async with listening(door, token) as quick:
         for start in range(0, 20_000, 100):

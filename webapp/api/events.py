@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from services.errors import InvalidRequest
 from services.event_hub import EventHub, Stream
@@ -38,7 +38,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
         place = await hub.open(told.user_id, last_id)
         response = web.StreamResponse(headers=HEADERS)
         finish(request, response)
-        await response.prepare(request)
+        if request.version < HttpVersion11:
+            response.force_close()  # nothing else tells such a client where the answer ends
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return response  # whoever asked has gone already
         request[keys.answered_at] = time.perf_counter()
         try:
             await _tell(response, hub, here, place, told.expires - now().timestamp())
