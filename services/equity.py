@@ -29,6 +29,8 @@ MOST = Decimal("1e30")
 # What the scale is multiplied by where the peak starts anew: any peak of before is next to nothing in it.
 ANEW = Decimal("1e-12")
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
+# An account that has not told of its flows for so long is taken for one that does not tell.
+UNTOLD = timedelta(days=1)
 # How old a point is, and how far apart from then on points are: the last one of each such span stays.
 AGES = ((DAY, timedelta(minutes=15)), (WEEK, timedelta(hours=1)), (timedelta(days=90), DAY))
 ACCOUNTS_AT_ONCE = 100
@@ -69,7 +71,13 @@ class Peak:
     at: datetime = field(default=BEGINNING, compare=False)
 
     def seen(self, standing: Standing, at: datetime) -> "Peak":
-        """After the account has been seen so."""
+        """After the account has been seen so.
+
+        One that has told of its flows and just now does not (a terminal that has only begun) will tell again soon. Till
+        then nobody knows a flow from a loss, so it leaves no mark.
+        """
+        if standing.net_deposits is None and self.net_deposits is not None and at - self.at < UNTOLD:
+            return self
         flow = standing.flow_since(self.net_deposits)
         before = self._scaled(standing.equity, flow) if flow else self
         highest = max(before.equity, standing.equity)

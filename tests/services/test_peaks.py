@@ -84,11 +84,22 @@ def now_at(peak: Peak, seen: str) -> tuple[Decimal, Decimal]:
     # Who does not tell is believed as before, and what is told later is taken over.
     ([("10000", None), ("15000", None), ("12000", None)], "20.00", "20.00"),
     ([("10000", None), ("9000", "10000"), ("14000", "15000")], "10.00", "10.00"),
-    ([("10000", "10000"), ("9000", None), ("9000", "15000")], "10.00", "10.00"),
+    # Who has told and does not just now leaves no mark: it may be a flow.
+    ([("10000", "10000"), ("5000", None), ("5000", "5000")], "0.00", "0.00"),
+    ([("10000", "10000"), ("15000", None), ("13500", "15000")], "15.00", "15.00"),
 ])
 def test_what_is_paid_in_or_out_leaves_the_fall_as_it_was(course: list[tuple[str, str | None]], fall: str,
                                                           deepest: str) -> None:
     assert now_at(watched(*course), course[-1][0]) == (D(fall), D(deepest))
+
+
+def test_who_has_not_told_for_a_day_is_believed_as_one_who_does_not_tell() -> None:
+    told = watched(("10000", "10000"))
+    silent = Standing(D("9000"), None)
+    assert told.seen(silent, NOW + equity.UNTOLD - timedelta(seconds=1)) == told
+    later = told.seen(silent, NOW + equity.UNTOLD)
+    assert (later.equity, later.deepest, later.net_deposits) == (D("10000"), D("10.00"), None)
+    assert later.seen(Standing(D("8000"), None), NOW + equity.UNTOLD + timedelta(seconds=1)).deepest == D("20.00")
 
 
 def test_what_devices_may_report_grows_beyond_no_bound() -> None:
