@@ -213,7 +213,9 @@ class EventHub:
                 finally:
                     self._end_all()
                     hearing.cancel()
-                    await asyncio.gather(hearing, return_exceptions=True)
+                    [ended] = await asyncio.gather(hearing, return_exceptions=True)
+                if isinstance(ended, Exception):
+                    raise ended  # nothing that Redis does: the supervisor tells of it and begins anew
                 await asyncio.wait([stopped], timeout=PAUSE_SECONDS)
         finally:
             stopped.cancel()
