@@ -7,8 +7,9 @@ from ea.proof.translate import translate
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "Include" / "Countersign"
+SELF_TEST = HERE.parent / "Scripts" / "Countersign" / "SelfTest.mq5"
 # Conversions that lose something are warnings in MetaEditor too. Variables that nobody set hold rubbish, not zero.
-FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-O1",
+FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-O1", "-fsigned-char",
          "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern")
 
 
@@ -19,7 +20,7 @@ class DoesNotCompile(Exception):
 def translate_into(directory: Path, sources: Path = SOURCES) -> None:
     """Write the C++ of every file; g++ is told where each line comes from."""
     directory.mkdir(parents=True, exist_ok=True)
-    for source in sorted(sources.glob("*.mqh")):
+    for source in sorted(sources.glob("*.mq?")):
         text = translate(source.read_text(encoding="utf-8"), str(source))
         (directory / source.name).write_text(text, encoding="utf-8")
 
@@ -38,3 +39,10 @@ def build(directory: Path, sources: Path = SOURCES) -> Path:
     """The program that answers questions about the files."""
     translate_into(directory, sources)
     return compile_program(directory, HERE / "driver.cpp")
+
+
+def build_self_test(directory: Path) -> Path:
+    """The script that a terminal runs, as a program of its own."""
+    translate_into(directory)
+    translate_into(directory, SELF_TEST.parent)
+    return compile_program(directory, HERE / "self_test.cpp")

@@ -7,6 +7,7 @@
 #ifndef COUNTERSIGN_PROOF_MQL_H
 #define COUNTERSIGN_PROOF_MQL_H
 
+#include <cstdio>
 #include <cstring>
 #include <initializer_list>
 #include <limits>
@@ -146,6 +147,12 @@ inline void append_utf8(std::vector<uchar> &bytes, uint point) {
     const int size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
     bytes.push_back(static_cast<uchar>(lead[size == 1 ? 0 : size] | (point >> (6 * (size - 1)))));
     for (int i = size - 2; i >= 0; i--) bytes.push_back(static_cast<uchar>(0x80 | ((point >> (6 * i)) & 0x3f)));
+}
+
+// What a terminal writes to its Experts tab goes to standard output. Texts that are printed are ASCII.
+inline void Print(const string &text) {
+    for (const char16_t unit : text.units()) std::putchar(unit < 128 ? static_cast<int>(unit) : '?');
+    std::putchar('\n');
 }
 
 // As MQL5 does it, the zero byte behind the text is copied and counted, and a longer array stays as long as it was.

@@ -13,12 +13,13 @@ _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', re.DOTA
 _PARAMETER = re.compile(rf"(?P<type>{_NAME})(?P<gap>\s*)&\s*(?P<name>{_NAME})\s*\[\s*\]")
 _DECLARATOR = rf"{_NAME}(?:\s*\[\s*\w*\s*\](?:\s*=\s*\{{[^{{}}]*\}})?)?"
 # Words that stand before a name without declaring it.
-_NO_TYPE = r"(?!(?:return|else|case|struct|do|goto)\b)"
+_NO_TYPE = r"(?!(?:return|else|case|struct|do)\b)"
 _DECLARATION = re.compile(
     rf"(?P<const>\b(?:const\s+)?)(?<![\w.]){_NO_TYPE}(?!const\b)(?P<type>{_NAME})\s+"
     rf"(?P<list>{_DECLARATOR}(?:\s*,\s*{_DECLARATOR})*)\s*;")
 _ONE = re.compile(
     rf"(?P<name>{_NAME})(?:\s*\[\s*(?P<size>\w*)\s*\](?P<values>\s*=\s*\{{[^{{}}]*\}})?)?\s*(?:,|$)")
+_START = rf"(?:^|[;{{}}])\s*(?:const\s+)?{_NO_TYPE}"
 _SIZE = re.compile(r"[1-9]\d*|[A-Z][A-Z0-9_]*")
 _SCALARS = "bool|char|uchar|short|ushort|int|uint|long|ulong|float|double|string"
 _DIRECTIVE = re.compile(
@@ -27,7 +28,7 @@ _DIRECTIVE = re.compile(
 
 # Words that C++ knows and MQL5 does not, or that mean something else there, or that the subset does without.
 _FOREIGN = re.compile(
-    r"\b(?:and|auto|class|color|const_cast|constexpr|datetime|decltype|delete|do_not|dynamic_cast|export|extern|final"
+    r"\b(?:and|auto|class|color|const_cast|constexpr|datetime|decltype|delete|dynamic_cast|export|extern|final"
     r"|friend|goto|import|inline|input|interface|mutable|namespace|new|not|nullptr|operator|or|override|pack|private"
     r"|protected|public|register|reinterpret_cast|signed|sinput|size_t|static|static_assert|static_cast|std|template"
     r"|this|throw|try|catch|typedef|typename|union|unsigned|using|virtual|volatile|wchar_t|xor|u?int(?:8|16|32|64)_t"
@@ -39,9 +40,11 @@ _REFUSED = [
     (re.compile(r"/\*"), "a comment that does not end"),
     (re.compile(r"->|::"), "pointers and scopes"),
     (re.compile(rf"\b(?:{_SCALARS})\s*(?:\*|&&)"), "pointers and references to temporaries"),
-    (re.compile(rf"(?:^|[;{{}}(,])\s*(?:const\s+)?{_NO_TYPE}{_NAME}\s*\*+\s*{_NAME}\s*[;,)=\[]", re.MULTILINE),
+    (re.compile(rf"{_START}{_NAME}\s*\*+\s*{_NAME}\s*[;,=\[]", re.MULTILINE),
      "a pointer, or a product that nobody uses"),
-    (re.compile(rf"\b(?:{_SCALARS})\s*&\s*{_NAME}\s*(?:=(?!=)|\(|;)"), "a reference that is no parameter"),
+    (re.compile(rf"{_START}{_NAME}\s+{_NAME}\s*\([^()]*\*", re.MULTILINE), "a pointer among parameters"),
+    (re.compile(rf"{_START}{_NAME}\s*&\s*{_NAME}\s*(?:=(?!=)|;)", re.MULTILINE), "a reference that is no parameter"),
+    (re.compile(rf"\b(?:{_SCALARS})\s*&\s*{_NAME}\s*\("), "a reference as an answer"),
     (re.compile(rf"\b(?:{_SCALARS})\s+{_NAME}\s*\{{"), "a value in braces"),
     (re.compile(r"\]\s*\["), "an array of more than one dimension"),
     (re.compile(r"\[\s*[&=]"), "a lambda"),

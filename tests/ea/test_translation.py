@@ -1,6 +1,7 @@
 """The translation keeps lines, knows what the files need, and refuses whatever it would have to guess."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ def cpp(source: str) -> str:
     ("int f() { return a[1]; }", "int f() { return a[1]; }"),
     ("uint x = a[1], y = b[2];", "uint x = a[1], y = b[2];"),
     ("void f() { if(x) y = 1; else z[0] = 1; }", "void f() { if(x) y = 1; else z[0] = 1; }"),
+    ("x = f(a * b, c * d);", "x = f(a * b, c * d);"),
     ('string s = "uchar a[]; // no";', 'string s = string("uchar a[]; // no");'),
     ('string s = "\\"uchar a[4];";', 'string s = string("\\"uchar a[4];");'),
     ("int n; // uchar a[];", "int n;              "),
@@ -41,9 +43,9 @@ def test_what_is_translated(source: str, expected: str) -> None:
     assert cpp(source) == expected
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_lines_keep_their_numbers(path: object) -> None:
-    source = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+@pytest.mark.parametrize("path", [*FILES, proof.SELF_TEST], ids=lambda path: path.name)
+def test_lines_keep_their_numbers(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
     before, after = source.split("\n"), cpp(source).split("\n")
     assert len(before) == len(after)
     for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
@@ -66,7 +68,8 @@ def test_files_stay_small() -> None:
     "int x = Other::VALUE;", "void f(const uchar a[]) {}", "void f(uchar a[4]) {}", "uchar a[2][3];", "x = a[1][2];",
     "uchar a[] = {1, 2};", "const uint K[] = {1, 2};", "uchar a[n];", "uchar a[N + 1];", "uchar a[0];",
     "int n = 3, a[4];", "int n = f(1, 2), a[4];", "for(int i = 0, a[3]; i < 3; i++) {}", "uint &x = y;",
-    "uint &f();", "uint x{1};", "auto x = 1;", "x = [&](int y) { return(y); };", "for(int x : values) {}",
+    "CsState &x = y;", "int f(int a, CsState *b);", "uint &f();",
+    "uint x{1};", "auto x = 1;", "x = [&](int y) { return(y); };", "for(int x : values) {}",
     'switch(s) { case "a": break; }', "uint x = 0xffU;", "ulong x = 1ULL;", "int x = 010;", "ushort c = 'a';",
     "#define F(x) x", "#define N 1 + \\\n 2", "#if 1\n#endif", "#import \"user32.dll\"", "#pragma once",
     "#include <cstring>", "#include <Trade/Trade.mqh>", "#resource \"x\"", "input int Period = 3;", "class C {};",
