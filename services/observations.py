@@ -5,7 +5,7 @@ is one transaction. A process that dies loses what it saw in the last moments, a
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from models.account import Account, AccountStatus
 from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint
+from runtime.supervision import Start
 from services import accounts, history
 from services.equity import Peak, joined, recorded
 from services.upsert import insert
@@ -26,7 +27,6 @@ from terminal.protocol import AccountSnapshot, Position
 
 log = structlog.get_logger(__name__)
 
-Start = Callable[[str, Coroutine[Any, Any, None]], None]
 Kept = TypeVar("Kept")
 POINT_EVERY = timedelta(minutes=1)
 GATHER_SECONDS = 0.1

@@ -17,10 +17,11 @@ from redis.asyncio import Redis
 
 from models.account import Account, AccountStatus
 from models.database import Database
+from runtime.supervision import Start
 from services import accounts, equity
 from services.equity import Peak, Standing, percent
 from services.errors import TryLater
-from services.observations import Observations, Start
+from services.observations import Observations
 from services.position_cache import Glance, Look, PositionCache, Recently
 from services.snapshots import Age, Kept, Portfolio
 from terminal.protocol import AccountRef, AccountSnapshot, Gateway, GatewayError, Position

@@ -19,12 +19,8 @@ class Verdicts:
         self._tokens = tokens
         self._known: dict[str, tuple[Verdict, float]] = {}
 
-    def user_of(self, token: str, now: datetime) -> int:
-        """The user id of a valid access token; Unauthenticated for every fault."""
-        return self.judge(token, now).user_id
-
     def judge(self, token: str, now: datetime) -> Verdict:
-        """The same, with how long the token is good."""
+        """Whose valid access token it is, and how long it is good; Unauthenticated for every fault."""
         known = self.recall(token, now)
         if known is not None:
             return known

@@ -319,20 +319,20 @@ class TestVerdicts:
     def test_a_remembered_token_runs_out_to_the_second(self) -> None:
         tokens = Tokens([b"k" * 32], 20, timedelta(days=1))
         verdicts, token = Verdicts(tokens), tokens.issue(5, self.NOW)
-        assert [verdicts.user_of(token, self.NOW + timedelta(seconds=s)) for s in (0, 19)] == [5, 5]
+        assert [verdicts.judge(token, self.NOW + timedelta(seconds=s)).user_id for s in (0, 19)] == [5, 5]
         for seconds in (20, 21, -62):
             with pytest.raises(Unauthenticated):
-                verdicts.user_of(token, self.NOW + timedelta(seconds=seconds))
+                verdicts.judge(token, self.NOW + timedelta(seconds=seconds))
 
     def test_a_good_signature_is_believed_half_a_minute(self) -> None:
         keys = [b"k" * 32]
         tokens = Tokens(keys, 900, timedelta(days=1))
         verdicts, token = Verdicts(tokens), tokens.issue(5, self.NOW)
-        verdicts.user_of(token, self.NOW)
+        verdicts.judge(token, self.NOW)
         keys[0] = b"n" * 32
-        assert verdicts.user_of(token, self.NOW + timedelta(seconds=29)) == 5
+        assert verdicts.judge(token, self.NOW + timedelta(seconds=29)).user_id == 5
         with pytest.raises(Unauthenticated):
-            verdicts.user_of(token, self.NOW + timedelta(seconds=31))
+            verdicts.judge(token, self.NOW + timedelta(seconds=31))
 
     def test_what_is_refused_is_not_remembered_and_memory_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("webapp.verdicts.MOST", 10)
@@ -340,9 +340,9 @@ class TestVerdicts:
         verdicts, good = Verdicts(tokens), tokens.issue(5, self.NOW)
         for wrong in ("", "x", good[:-1], good + "a", good.swapcase()):
             with pytest.raises(Unauthenticated):
-                verdicts.user_of(wrong, self.NOW)
+                verdicts.judge(wrong, self.NOW)
         for user_id in range(1, 50):
-            verdicts.user_of(tokens.issue(user_id, self.NOW), self.NOW)
+            verdicts.judge(tokens.issue(user_id, self.NOW), self.NOW)
         assert len(verdicts._known) == 10
 
 
