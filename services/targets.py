@@ -91,6 +91,7 @@ class Watcher:
     async def look(self, account_id: int, now: datetime) -> bool:
         """Look at an account's prices and write what is to be closed; whether anything was written."""
         watch = Stopwatch(now)
+        self._not_before[account_id] = now + self._every  # also when this breaks: nobody is asked without a pause
         async with self._database.reading() as session:
             account = await session.get_one(Account, account_id)
         try:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from bot import messages
 from services import accounts, acting, background, recovery, targets
@@ -38,6 +40,18 @@ async def test_replicas_that_look_at_once_take_a_target_once(side: NetSide) -> N
         await asyncio.gather(*(side.act(owner=f"replica{number}") for number in range(5)))
         await side.sync()
     assert side.taken() == [(1, SHARE, D("1.09600")), (2, SHARE, D("1.09600"))]
+
+
+async def test_a_look_that_breaks_is_not_repeated_without_a_pause(side: NetSide) -> None:
+    await side.open()
+    watcher, account, now = side.watcher(), await side.account(), datetime.now(UTC)
+    async with side.desk.database.writing() as session:
+        await session.execute(text("ALTER TABLE equity_peaks RENAME TO put_away"))
+    assert await watcher.due(now, 10, ()) == [account.id]
+    with pytest.raises(DBAPIError):
+        await watcher.look(account.id, now)
+    assert await watcher.due(now + EVERY / 2, 10, ()) == []
+    assert await watcher.due(now + EVERY, 10, ()) == [account.id]
 
 
 @pytest.mark.parametrize("fault", ["no_answer", "timeout_after_fill", "late_fill", "lost_order", "hang"])
