@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, LargeBinary, String, text, true
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -30,6 +30,7 @@ class Account(Base):
 
     ``trouble`` is the code of why a link is broken. ``deals_read_until`` is how far its deals have been recorded;
     from ``deals_untimed_since`` on their times may be wrong, because the terminal did not know its server's clock.
+    ``last_seq`` numbers the orders that devices have been offered.
     """
 
     __tablename__ = "accounts"
@@ -59,6 +60,7 @@ class Account(Base):
     margin_mode: Mapped[str | None] = mapped_column(String(8))
     sealed_password: Mapped[bytes | None] = mapped_column(LargeBinary)
     device_id: Mapped[str | None] = mapped_column(ForeignKey("devices.id"))
+    last_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     trouble: Mapped[str | None] = mapped_column(String(32))
     deals_read_until: Mapped[datetime | None] = mapped_column(UtcInstant)
     deals_untimed_since: Mapped[datetime | None] = mapped_column(UtcInstant)

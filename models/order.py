@@ -25,7 +25,10 @@ class OrderStatus(StrEnum):
 
 
 class Order(Base):
-    """One order for one approval on one account. ``magic`` is its number at the trade server."""
+    """One order for one approval on one account. ``magic`` is its number at the trade server.
+
+    On a device account ``device_id`` is the device that had it last and ``seq`` its place among the account's orders.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -48,6 +51,8 @@ class Order(Base):
     stop_loss: Mapped[Decimal | None] = mapped_column(DecimalText)
     take_profits: Mapped[list[str]] = mapped_column(JSON)
     magic: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+    device_id: Mapped[str | None] = mapped_column(String(32))
     ticket: Mapped[int | None] = mapped_column(BigInteger)
     fill_price: Mapped[Decimal | None] = mapped_column(DecimalText)
     profit: Mapped[Decimal | None] = mapped_column(DecimalText)

@@ -10,10 +10,11 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.provider import Follow, Provider, ProviderKey, UsedNonce
-from services import audit, signing
+from services import audit
 from services.errors import InvalidRequest, NotFound, Unauthenticated
 from services.upsert import insert
 from services.vault import Vault
+from wire import signing
 
 
 @dataclass(frozen=True, slots=True)

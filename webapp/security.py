@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from runtime import logs
-from services import devices, providers, signing
+from services import devices, providers
 from services.auth import Verdict
 from services.devices import DeviceKey
 from services.errors import RateLimited, TryLater, Unauthenticated
@@ -20,6 +20,7 @@ from webapp import keys
 from webapp.bodies import read
 from webapp.limits import Away, address
 from webapp.verdicts import Verdicts
+from wire import signing
 
 log = structlog.get_logger(__name__)
 

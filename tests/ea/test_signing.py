@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services import signing
 from tests.ea.program import Program
+from wire import signing
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "vectors" / "signing.json").read_text("utf-8"))
 YES, NO = b"\x01", b"\x00"

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,8 +105,8 @@ class Stage:
             subscription_id, {"expand": ["latest_invoice.payments"]})
 
     async def delivered(self, *types: str) -> None:
-        """Wait until the shop has taken every one of these types."""
-        await until(f"events {types}", lambda: set(types) <= set(self.shop.types()))
+        """Wait until the shop has taken every one of these types, as often as it is named."""
+        await until(f"events {types}", lambda: Counter(types) <= Counter(self.shop.types()))
 
 
 async def until(what: str, met: Callable[[], Any], seconds: float = 20.0) -> None:

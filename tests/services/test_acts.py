@@ -42,11 +42,17 @@ class Trader:
     now: datetime
 
     async def close(self, volume: str | None = None) -> PositionAct:
-        return await acts.close(self.desk, self.user_id, self.account.id, self.ticket,
-                                None if volume is None else D(volume), Door.APP, self.now)
+        return self._caught_up(await acts.close(self.desk, self.user_id, self.account.id, self.ticket,
+                                                None if volume is None else D(volume), Door.APP, self.now))
 
     async def modify(self, **levels: Decimal | None) -> PositionAct:
-        return await acts.modify(self.desk, self.user_id, self.account.id, self.ticket, levels, Door.APP, self.now)
+        return self._caught_up(await acts.modify(self.desk, self.user_id, self.account.id, self.ticket, levels,
+                                                 Door.APP, self.now))
+
+    def _caught_up(self, act: PositionAct) -> PositionAct:
+        """The act, which took time on its own clock: what is counted from its end is counted from there."""
+        self.now = max(self.now, act.updated_at)
+        return act
 
     async def position(self) -> Position | None:
         held = await PaperGateway.positions(self.line, accounts.ref(self.account))

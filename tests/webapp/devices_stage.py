@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services import signing
 from tests.webapp.conftest import Door
+from wire import signing
 
 SNAPSHOT = "/api/v1/ea/snapshot"
 Key = tuple[str, str]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import signing
+from wire import signing
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "vectors" / "signing.json").read_text("utf-8"))
 SECRET = bytes(range(32))
