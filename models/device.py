@@ -106,7 +106,7 @@ class PairingCode(Base):
 
 
 class DeviceAck(Base):
-    """What a device said of an order, as it came; the same words count once. ``is_late``: nothing was changed by rule."""
+    """What a device said of an order, as it came; the same words count once. ``is_late``: after its end."""
 
     __tablename__ = "device_acks"
     __table_args__ = (UniqueConstraint("order_id", "device_id", "digest"),)
