@@ -40,6 +40,7 @@ from sandboxed import Surroundings
 from services import accounts, approvals, background, canary, execution, recovery, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
+from services.device_rules import DeviceRules
 from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
@@ -223,6 +224,7 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
         execution_rules=execution.Rules(sizing, facts.orders.max_adverse_drift, catalogue),
         onboarding=Onboarding(facts.signals.auto_follow, facts.accounts.open_paper_on_start,
                               facts.accounts.paper_currency, facts.accounts.paper_deposit, settings.admin_ids),
+        device_rules=DeviceRules(facts.devices.poll_seconds, facts.devices.deviation_points),
         wakes=Wakes(), metrics=metrics, supervisor=supervisor, replica=replica or secrets.token_hex(8))
 
 

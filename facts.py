@@ -52,6 +52,11 @@ class Orders(Section):
     workers: int = Field(ge=1, le=64)
 
 
+class Devices(Section):
+    poll_seconds: int = Field(ge=1, le=60)
+    deviation_points: int = Field(ge=1, le=100_000)
+
+
 class Positions(Section):
     cache_seconds: int = Field(ge=1, le=300)
     force_refresh_seconds: int = Field(ge=1, le=60)
@@ -153,6 +158,7 @@ class Facts(Section):
     approvals: Approvals
     accounts: Accounts
     orders: Orders
+    devices: Devices
     positions: Positions
     terminal: Terminal
     notifier: Notifier

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, or_, select
 
 from models.account import Account
 from models.approval import Approval, ApprovalStatus
@@ -18,6 +18,7 @@ from services import (
     acting,
     approvals,
     auth,
+    device_orders,
     fan_out,
     idempotency,
     inbox,
@@ -213,12 +214,13 @@ async def _watch(desk: Desk, watcher: Watcher, account_id: int) -> None:
 
 
 async def _orders_are_due(desk: Desk) -> bool:
-    """Look without taking the writer: an idle desk writes nothing."""
-    now = clock()
+    """Look without taking the writer: an idle desk writes nothing. What devices fetch is none of ours."""
+    now, routes = clock(), [route for route, gateway in desk.gateways.items() if gateway.executes]
+    new = and_(Order.status.in_([OrderStatus.QUEUED, OrderStatus.UNKNOWN]), Order.next_try_at <= now)
+    lost = and_(Order.status.in_([OrderStatus.LEASED, OrderStatus.SENT]), Order.lease_until <= now)
     async with desk.database.reading() as session:
-        new = exists().where(Order.status.in_([OrderStatus.QUEUED, OrderStatus.UNKNOWN]), Order.next_try_at <= now)
-        lost = exists().where(Order.status.in_([OrderStatus.LEASED, OrderStatus.SENT]), Order.lease_until <= now)
-        return bool(await session.scalar(select(new | lost)))
+        return bool(await session.scalar(select(exists().where(
+            or_(new, lost), Account.id == Order.account_id, Account.route.in_(routes)))))
 
 
 async def run_deals(desk: Desk, gateway: DealFeed) -> None:
@@ -272,10 +274,13 @@ async def _expire_unsent(desk: Desk) -> None:
     """Orders that nobody here executes end in time too."""
     here = [route for route, gateway in desk.gateways.items() if gateway.executes]
     async with desk.database.reading() as session:
-        if not await orders.is_overdue(session, here, clock()):
-            return
+        is_overdue = await orders.is_overdue(session, here, clock())
+        is_unanswered = await device_orders.is_unanswered(session, clock())
+    if not is_overdue and not is_unanswered:
+        return
     async with desk.database.writing() as session:
         await orders.expire_unsent(session, here, clock(), SWEEP_ROWS)
+        await device_orders.sweep(session, clock(), SWEEP_ROWS)
     desk.wakes.outbox.set()
 
 

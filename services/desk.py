@@ -11,6 +11,7 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervisor, Wake
 from services import approvals, execution
 from services.auth import Tokens
+from services.device_rules import DeviceRules
 from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
@@ -66,6 +67,7 @@ class Desk:
     approval_rules: approvals.Rules
     execution_rules: execution.Rules
     onboarding: Onboarding
+    device_rules: DeviceRules
     wakes: Wakes
     metrics: Metrics
     supervisor: Supervisor

@@ -69,6 +69,21 @@ class NameTaken(DomainError):
     detail = "You have one of this name already."
 
 
+class LeaseLost(DomainError):
+    code = "lease_lost"
+    detail = "The order is not yours to trade any more."
+
+
+class AlreadyBegun(DomainError):
+    code = "already_begun"
+    detail = "This order has been begun. Look for what became of it; do not send it."
+
+
+class OrderExpired(DomainError):
+    code = "order_expired"
+    detail = "The order's time is over."
+
+
 class PositionClosed(DomainError):
     code = "position_closed"
     detail = "This position is no longer open."

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus, Route
 from models.database import Database
@@ -106,6 +107,19 @@ def _drifted(side: str, entry: Decimal | None, stop: Decimal | None, targets: Se
     return None
 
 
+async def refused(session: AsyncSession, catalogue: Catalogue, account: Account, now: datetime) -> str | None:
+    """Why nothing may be traded on this account now, whatever was so when it was approved."""
+    current = await session.get(Account, account.id)
+    tier = await tiers.tier_of(session, catalogue, account.user_id, now)
+    if current is None or current.unlinked_at is not None:
+        return "account_unlinked"
+    if current.status != AccountStatus.VERIFIED:
+        return "account_broken"
+    if not current.can_trade:
+        return "view_only"
+    return None if tier.live or account.route == Route.PAPER else "tier_too_low"
+
+
 def _refused(reason: str | None) -> Plan:
     return Plan(None, reason, None, None, None)
 
@@ -162,7 +176,8 @@ class Executor:
     async def _prepare(self, lease: Lease, now: datetime) -> tuple[str | None, Plan]:
         """The broker's symbol and what would be sent, or the plan that says why not; changes nothing there."""
         order, account = lease.order, lease.account
-        refusal = await self._refusal(account, now)
+        async with self._database.reading() as session:
+            refusal = await refused(session, self._rules.catalogue, account, now)
         if refusal is not None:
             return None, _refused(refusal)
         gateway = self._gateways[account.route]
@@ -173,19 +188,6 @@ class Executor:
         if not snapshot.can_trade:
             return None, _refused("view_only")
         return resolved.name, await self._plan(gateway, account, order, resolved.name, snapshot)
-
-    async def _refusal(self, account: Account, now: datetime) -> str | None:
-        """Why nothing may be traded on this account now, whatever was so when it was approved."""
-        async with self._database.reading() as session:
-            current = await session.get(Account, account.id)
-            tier = await tiers.tier_of(session, self._rules.catalogue, account.user_id, now)
-        if current is None or current.unlinked_at is not None:
-            return "account_unlinked"
-        if current.status != AccountStatus.VERIFIED:
-            return "account_broken"
-        if not current.can_trade:
-            return "view_only"
-        return None if tier.live or account.route == Route.PAPER else "tier_too_low"
 
     async def _plan(self, gateway: Gateway, account: Account, order: Order, symbol: str,
                     snapshot: AccountSnapshot) -> Plan:

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from webapp import shapes
 from webapp.bodies import answer
 from webapp.device_schemas import RegisterDevice, RenameDevice, Report
+from webapp.order_schemas import AckOrder, BeginOrder
 from webapp.problems import PROBLEMS
 from webapp.schemas import (
     Approve,
@@ -93,6 +94,12 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
     ("GET", "/ea/time"): ("The desk's clock", [], None, {200: "Time"}, ""),
     ("POST", "/ea/snapshot"): ("Report an account and its positions", SIGNATURE, Report, {204: None},
                                "unauthenticated unavailable"),
+    ("GET", "/ea/poll"): ("Orders to trade, under a lease", SIGNATURE, None, {200: "Offer", 204: None},
+                          "unauthenticated unavailable"),
+    ("POST", "/ea/begin"): ("Say that an order is about to be traded", SIGNATURE, BeginOrder, {200: "Begun"},
+                            "unauthenticated not_found lease_lost already_begun order_expired unavailable"),
+    ("POST", "/ea/ack"): ("Say what became of an order", SIGNATURE, AckOrder, {200: "Acknowledged"},
+                          "unauthenticated not_found unavailable"),
     ("GET", "/accounts/{id}/positions"): ("Positions of an account", BEARER, None, {200: "Portfolio"},
                                           "unauthenticated not_found invalid_request unavailable"),
     ("GET", "/accounts/{id}/equity"): ("Equity over time", BEARER, None, {200: "EquityPoints"},

@@ -12,8 +12,9 @@ from models.position import EquityPoint, PositionAct
 from models.symbol import SymbolMap
 from models.user import User
 from runtime import strict_json
-from services import positions, terms
+from services import orders, positions, terms
 from services.approvals import ApprovalView
+from services.device_orders import Offer, Offered
 from services.devices import DeviceView, Registered
 from services.history import PositionView
 from services.payments.protocol import Invoice, Money
@@ -107,6 +108,25 @@ def device(of: DeviceView) -> dict[str, Any]:
 def registered(of: Registered) -> dict[str, Any]:
     """A device with the secret that is shown this once."""
     return {"device": device(of.device), "secret": of.secret}
+
+
+def orders_offered(of: Offer) -> dict[str, Any]:
+    """What a device is offered."""
+    return {"orders": [_offered(order) for order in of.orders], "next_poll_seconds": of.next_poll_seconds,
+            "wanted": {"all": of.wants_all, "symbols": list(of.wanted)}}
+
+
+def _offered(of: Offered) -> dict[str, Any]:
+    """An EaOrder: levels as they were countersigned, the volume as it was written down."""
+    order = of.order
+    return {
+        "order_id": str(order.id), "seq": order.seq, "symbol": of.symbol, "side": order.side,
+        "order_type": order.order_type, "volume": order.volume, "entry_price": order.entry_price,
+        "stop_loss": order.stop_loss, "take_profits": orders.by_distance(order),
+        "max_deviation_points": of.max_deviation_points, "magic": order.magic, "comment": f"CS{order.id}",
+        "issued_at": order.created_at, "expires_at": order.expires_at, "login": of.account.login,
+        "server": of.account.server, "risk": of.risk, "began_at": of.began_at,
+    }
 
 
 def portfolio(of: Portfolio) -> dict[str, Any]:
