@@ -15,7 +15,7 @@ from models.database import DatabaseUnavailable
 from runtime import logs
 from runtime.strict_json import InvalidJson
 from services.errors import DomainError
-from webapp import keys, problems, security
+from webapp import device_door, keys, problems
 
 log = structlog.get_logger(__name__)
 _stdlib = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def finish(request: web.Request, response: web.StreamResponse) -> None:
     headers.merge(EVERY_HEADER if is_api else HEADERS)  # what the handler has set stays
     secret = request.get(keys.answers_to)
     if secret is not None:
-        security.sign_answer(request, response, secret)
+        device_door.sign_answer(request, response, secret)
 
 
 def _problem_of(error: Exception, request: web.Request, request_id: str) -> web.Response:

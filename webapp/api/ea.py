@@ -10,9 +10,10 @@ from services.errors import InvalidRequest
 from services.reports import Snapshot
 from webapp import keys
 from webapp.bodies import answer, parsed
+from webapp.device_door import signed_by_device
 from webapp.device_schemas import Report
 from webapp.limits import Away, address
-from webapp.security import now, signed_by_device
+from webapp.security import now
 
 REPORT_BYTES = 256 * 1024
 MOST_AHEAD, MOST_BEHIND = timedelta(seconds=60), timedelta(minutes=5)

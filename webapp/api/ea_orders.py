@@ -10,8 +10,9 @@ from services.device_acks import Ack
 from services.devices import DeviceKey
 from webapp import keys, presenters
 from webapp.bodies import answer, parsed
+from webapp.device_door import signed_by_device
 from webapp.order_schemas import AckOrder, BeginOrder
-from webapp.security import now, signed_by_device
+from webapp.security import now
 
 BODY_BYTES = 4 * 1024
 

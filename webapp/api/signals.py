@@ -14,7 +14,8 @@ from webapp import keys, presenters
 from webapp.bodies import SIGNAL_BYTES, answer, parsed
 from webapp.paths import id_of
 from webapp.schemas import Empty, PublishSignal, ReviseSignal
-from webapp.security import KeyHandler, Plain, now, signed
+from webapp.security import Plain, now
+from webapp.signed import KeyHandler, signed
 
 NULLABLE = {"entry_price", "entry_range", "stop_loss", "take_profits", "note"}
 
