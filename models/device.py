@@ -29,6 +29,8 @@ class Device(Base):
     ``key_number`` counts its secrets; the one before is good until ``previous_until``. No counter of an envelope above
     ``counter_ceiling`` has been accepted with the present secret. ``terminal`` is what the device tells of its
     terminal; ``quiet_told_at`` is when its owner was told that it has gone quiet, None while it has not.
+    ``last_seen_at`` is half a minute old at most. A device whose clock is ahead has sent nothing that is dated later
+    than ``dated_until`` (unix seconds).
     """
 
     __tablename__ = "devices"
@@ -52,6 +54,7 @@ class Device(Base):
     terminal: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     quiet_told_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    dated_until: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 

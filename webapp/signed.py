@@ -1,6 +1,6 @@
 """Machines that sign what they ask: the form of it for all of them, and the whole of it for providers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -62,7 +62,7 @@ async def body_within(request: web.Request, limit: int) -> bytes:
 
 def headers_of(request: web.BaseRequest) -> Signed:
     """The four headers, each there once and in its form; Unauthenticated otherwise."""
-    given = [request.headers.getall(name, ()) for name in HEADERS]
+    given: list[Sequence[str]] = [request.headers.getall(name, ()) for name in HEADERS]
     if any(len(values) != 1 for values in given):
         raise Unauthenticated
     key_id, timestamp, nonce, signature = (values[0] for values in given)

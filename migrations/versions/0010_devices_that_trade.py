@@ -21,6 +21,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("counter_ceiling", sa.BigInteger(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("terminal", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("quiet_told_at", models.columns.UtcInstant(), nullable=True))
+        batch_op.add_column(sa.Column("dated_until", sa.BigInteger(), server_default="0", nullable=False))
     with op.batch_alter_table("orders", schema=None) as batch_op:
         batch_op.add_column(sa.Column("seq", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("device_id", sa.String(length=32), nullable=True))
@@ -80,8 +81,8 @@ def downgrade() -> None:
         batch_op.drop_column("device_id")
         batch_op.drop_column("seq")
     with op.batch_alter_table("devices", schema=None) as batch_op:
-        for column in ("quiet_told_at", "terminal", "counter_ceiling", "requires_envelope", "previous_until",
-                       "sealed_previous_secret", "key_number"):
+        for column in ("dated_until", "quiet_told_at", "terminal", "counter_ceiling", "requires_envelope",
+                       "previous_until", "sealed_previous_secret", "key_number"):
             batch_op.drop_column(column)
     for table in ("device_acks", "pairing_codes", "device_symbols"):
         op.drop_table(table)
