@@ -36,6 +36,7 @@ class Kept:
 COLUMNS = (
     Kept(ProviderKey.key_id, ProviderKey.sealed_secret, (ProviderKey.key_id,), providers.secret_place),
     Kept(Device.id, Device.sealed_secret, (Device.id, Device.user_id), devices.secret_place),
+    Kept(Device.id, Device.sealed_previous_secret, (Device.id, Device.user_id), devices.previous_secret_place),
     Kept(Account.id, Account.sealed_password, (Account.id, Account.user_id), accounts.password_place),
 )
 

@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from webapp.schemas import Body, Instant, Login, Side, printable
+from webapp.schemas import Body, Instant, Login, Side, printable, without_defaults
 
 MOST_POSITIONS = 1_000
 _FIGURE = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
@@ -68,10 +68,36 @@ class Report(Body):
     taken_at: Instant
 
 
+AccountId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")]
+
+
 class RegisterDevice(Body):
     name: Name
-    account_id: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    account_id: AccountId | None = None
 
 
-class RenameDevice(Body):
-    name: Name
+def _one_at_least(schema: dict[str, Any]) -> None:
+    without_defaults(schema)
+    schema["minProperties"] = 1
+
+
+class ChangeDevice(Body):
+    """Absent fields stay; a null account is none."""
+
+    model_config = ConfigDict(json_schema_extra=_one_at_least)
+
+    name: Name = "-"
+    requires_envelope: bool = False
+    account_id: AccountId | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ChangeDevice":
+        if not self.model_fields_set:
+            raise ValueError("say what is to be changed")
+        return self
+
+
+class RotateDevice(Body):
+    """``grace_seconds`` is how long the present secret stays good if the new one is not used before."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=3_600)] = 0

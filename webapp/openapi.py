@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from webapp import shapes
 from webapp.bodies import answer
-from webapp.device_schemas import RegisterDevice, RenameDevice, Report
+from webapp.device_schemas import ChangeDevice, RegisterDevice, Report, RotateDevice
 from webapp.order_schemas import AckOrder, BeginOrder
 from webapp.problems import PROBLEMS
 from webapp.schemas import (
@@ -85,9 +85,9 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
     ("GET", "/devices"): ("Devices", BEARER, None, {200: "Devices"}, "unauthenticated"),
     ("POST", "/devices"): ("Register a device; its secret is in this answer only", BEARER, RegisterDevice,
                            {201: "Registered"}, "unauthenticated limit_reached not_found name_taken"),
-    ("PATCH", "/devices/{id}"): ("Rename", BEARER, RenameDevice, {200: "Device"},
+    ("PATCH", "/devices/{id}"): ("Name, envelope, account", BEARER, ChangeDevice, {200: "Device"},
                                  "unauthenticated not_found name_taken"),
-    ("POST", "/devices/{id}/rotate"): ("A new secret, in this answer only", BEARER, Empty, {200: "Registered"},
+    ("POST", "/devices/{id}/rotate"): ("A new secret, in this answer only", BEARER, RotateDevice, {200: "Registered"},
                                        "unauthenticated not_found"),
     ("POST", "/devices/{id}/revoke"): ("Shut out for good", BEARER, Empty, {200: "Device"},
                                        "unauthenticated not_found"),
@@ -193,7 +193,7 @@ def _operation(method: str, path: str, summary: str, security: list[dict[str, li
                                  "parameters": parameters, "responses": _responses(method, path, answers, codes, body)}
     if body is not None:
         reference = {"$ref": f"#/components/schemas/{body.__name__}"}
-        described["requestBody"] = {"required": body not in (Empty, Logout, Reject),
+        described["requestBody"] = {"required": body not in (Empty, Logout, Reject, RotateDevice),
                                     "content": {"application/json": {"schema": reference}}}
     return described
 

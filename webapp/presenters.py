@@ -102,6 +102,8 @@ def device(of: DeviceView) -> dict[str, Any]:
     return {
         "id": of.id, "name": of.name, "account_id": str(of.account_id) if of.account_id is not None else None,
         "status": of.status, "last_seen_at": of.last_seen_at, "created_at": of.created_at,
+        "requires_envelope": of.requires_envelope, "version": of.version,
+        "is_trading_allowed": of.is_trading_allowed, "has_previous_key": of.has_previous_key,
     }
 
 

@@ -73,7 +73,7 @@ def api() -> list[web.RouteDef]:
         web.get(f"{API}/portfolio", positions.combined),
         web.get(f"{API}/devices", devices.listed),
         web.post(f"{API}/devices", devices.register),
-        web.patch(f"{API}/devices/{{id}}", devices.rename),
+        web.patch(f"{API}/devices/{{id}}", devices.change),
         web.post(f"{API}/devices/{{id}}/rotate", devices.rotate),
         web.post(f"{API}/devices/{{id}}/revoke", devices.revoke),
         web.get(f"{API}/ea/time", ea.time),

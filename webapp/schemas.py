@@ -102,7 +102,7 @@ class PublishSignal(Body):
     note: Note | None = None
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def without_defaults(schema: dict[str, Any]) -> None:
     """The defaults below are never read; a client told of them would revise what nobody asked it to."""
     for field in schema["properties"].values():
         field.pop("default", None)
@@ -111,7 +111,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class ReviseSignal(Body):
     """Absent fields stay, null clears."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     symbol: Symbol = ""
     side: Side = "buy"
@@ -139,7 +139,7 @@ class ClosePosition(Body):
 class ChangeLevels(Body):
     """Absent levels stay, null takes one away."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     stop_loss: Price | None = None
     take_profit: Price | None = None

@@ -1,11 +1,14 @@
 """A user's devices over HTTP. A secret is in the one answer that makes it, and in no other."""
 
+from datetime import timedelta
+
 from aiohttp import web
 
 from services import devices, reports
+from services.devices import Binding
 from webapp import keys, presenters
 from webapp.bodies import answer, parsed
-from webapp.device_schemas import RegisterDevice, RenameDevice
+from webapp.device_schemas import ChangeDevice, RegisterDevice, RotateDevice
 from webapp.paths import device_id_of
 from webapp.schemas import Empty
 from webapp.security import now, signed_in
@@ -28,20 +31,30 @@ async def listed(request: web.Request, user_id: int) -> web.Response:
 
 
 @signed_in("decisions")
-async def rename(request: web.Request, user_id: int) -> web.Response:
-    body = await parsed(request, RenameDevice)
-    async with request.app[keys.desk].database.writing() as session:
-        view = await devices.rename(session, user_id, device_id_of(request), body.name, now())
+async def change(request: web.Request, user_id: int) -> web.Response:
+    """Its name, what its requests must look like, which account it serves."""
+    body, desk = await parsed(request, ChangeDevice), request.app[keys.desk]
+    given = {name: getattr(body, name) for name in body.model_fields_set}
+    binds = "account_id" in given
+    account_id = given.pop("account_id", None)
+    binding = Binding(int(account_id) if account_id is not None else None) if binds else None
+    device_id = device_id_of(request)
+    async with desk.database.writing() as session:
+        before = (await devices.owned(session, user_id, device_id)).account_id
+        view = await devices.change(session, user_id, device_id, now(), **given, binding=binding)
+    for served in (before, view.account_id):
+        if binds and served is not None:
+            await desk.positions.forget(served)
     return answer(presenters.device(view))
 
 
 @signed_in("decisions")
 async def rotate(request: web.Request, user_id: int) -> web.Response:
-    """A new secret; the old one ends with this answer."""
-    await parsed(request, Empty, optional=True)
-    desk = request.app[keys.desk]
+    """A new secret; the old one ends with this answer, unless it is asked to stay good for a while."""
+    body, desk = await parsed(request, RotateDevice, optional=True), request.app[keys.desk]
     async with desk.database.writing() as session:
-        made = await devices.rotate(session, desk.vault, user_id, device_id_of(request), now())
+        made = await devices.rotate(session, desk.vault, user_id, device_id_of(request), now(),
+                                    timedelta(seconds=body.grace_seconds))
     return answer(presenters.registered(made))
 
 

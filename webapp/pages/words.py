@@ -47,6 +47,7 @@ MEND = {
     "otp_required": "Switch the one-time codes off at your broker, or link it by the EA.",
     "broker_unknown": "Check the server's name in MetaTrader, then link it again.",
     "device_revoked": "Register a device and link it again.",
+    "device_unbound": "Link it again by the device that runs on it.",
     "claimed_by_password": "If it is yours, link it with that password.",
     "wrong_account": "Sign the terminal in to this account again.",
     "password_unreadable": "Link it again with its password.",
