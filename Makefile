@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench ea-test kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test ea-fuzz kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -26,6 +26,10 @@ bench: .venv/.ready-dev
 # The MQL5 files, translated and compiled with g++.
 ea-test: .venv/.ready-dev
 	$(PY) -m pytest tests/ea
+
+# A million texts for the Expert Advisor's reader of JSON, each judged by Python's as well; a quarter of an hour.
+ea-fuzz: .venv/.ready-dev
+	$(PY) -m tests.ea.fuzz.run 1000000
 
 # Two hundred SIGKILLs at random moments under load; a quarter of an hour.
 kills: .venv/.ready-dev

@@ -35,10 +35,10 @@ def compile_program(directory: Path, program: Path) -> Path:
     return target
 
 
-def build(directory: Path, sources: Path = SOURCES) -> Path:
-    """The program that answers questions about the files."""
-    translate_into(directory, sources)
-    return compile_program(directory, HERE / "driver.cpp")
+def build(directory: Path, program: str = "driver") -> Path:
+    """A program that answers questions about the files."""
+    translate_into(directory)
+    return compile_program(directory, HERE / f"{program}.cpp")
 
 
 def build_self_test(directory: Path) -> Path:

@@ -26,15 +26,15 @@ def require_compiler() -> None:
         pytest.skip("g++ is not installed here")
 
 
-def built_once(directory: Path) -> Path:
-    """The program, compiled by whichever test process comes first; the others wait for it."""
+def built_once(directory: Path, program: str = "driver") -> Path:
+    """A program, compiled by whichever test process comes first; the others wait for it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        target = directory / "built" / "driver"
+        target = directory / "built" / program
         if not target.exists():
             # A compiler that is ended midway must leave no half of a program behind.
-            proof.build(directory / "building")
+            proof.build(directory / "building", program)
             (directory / "building").rename(directory / "built")
     return target
 
