@@ -80,7 +80,7 @@ async def plan(gateway: Gateway, rules: Rules, ref: AccountRef, stored_sizing: d
     start = market if order_type == OrderType.MARKET or entry is None else entry
     refusal = None
     if order_type == OrderType.MARKET:
-        refusal = _drifted(side, entry, stop, targets, market, rules.max_adverse_drift)
+        refusal = drifted(side, entry, stop, targets, market, rules.max_adverse_drift)
     if refusal:
         return Plan(None, refusal, None, spec, tick)
     loss_per_lot = None
@@ -94,7 +94,7 @@ async def plan(gateway: Gateway, rules: Rules, ref: AccountRef, stored_sizing: d
     return Plan(sized.volume, sized.refusal, loss, spec, tick)
 
 
-def _drifted(side: str, entry: Decimal | None, stop: Decimal | None, targets: Sequence[Decimal], market: Decimal,
+def drifted(side: str, entry: Decimal | None, stop: Decimal | None, targets: Sequence[Decimal], market: Decimal,
              limit: Decimal) -> str | None:
     """A market order is refused when the price has passed a level of it, or run too far from the entry."""
     sign = 1 if side == Side.BUY else -1

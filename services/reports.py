@@ -20,10 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.account import Account, AccountStatus, Route
 from models.database import Database
 from models.device import Device, DeviceSnapshot
+from services import symbol_reports
 from services.desk import Desk
 from services.devices import DeviceKey
 from services.upsert import insert
-from terminal.protocol import AccountRef, AccountSnapshot, Position, Report, Side
+from terminal.protocol import AccountRef, AccountSnapshot, Position, Report, Side, SymbolSpec, ToldSymbol
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,12 @@ class Reports:
         if report is None or (report.account.login, report.account.server) != (ref.login, ref.server):
             return None
         return report
+
+    async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec] | None:
+        return await symbol_reports.specs(self._database, ref)
+
+    async def symbol(self, ref: AccountRef, name: str) -> ToldSymbol | None:
+        return await symbol_reports.told(self._database, self._redis, ref, name)
 
 
 def _key(device_id: str) -> str:

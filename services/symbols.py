@@ -55,6 +55,13 @@ async def resolve(database: Database, gateway: Gateway, account: Account, symbol
     return Resolved(kept.broker_symbol, None) if kept.problem is None else Resolved(None, REFUSALS[kept.problem])
 
 
+async def edited(database: Database, account_id: int, symbol: str) -> str | None:
+    """What the owner says that the broker calls a symbol; None where they have not said."""
+    async with database.reading() as session:
+        known = await session.get(SymbolMap, (account_id, normal(symbol)))
+    return known.broker_symbol if known is not None and known.source == MapSource.EDITED else None
+
+
 async def _find(gateway: Gateway, ref: AccountRef, symbol: str) -> Found:
     """The name as it is given is looked up alone; only when it will not do is everything the broker has."""
     spec = await gateway.symbol(ref, symbol)

@@ -108,6 +108,19 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldSymbol:
+    """What an account's device said of a symbol last. ``tick_value`` is what a lot loses in a tick, in account money.
+
+    ``heard_at`` is by the clock of the desk; ``quote`` is what the terminal showed then, however old its last tick.
+    """
+
+    spec: SymbolSpec
+    tick_value: Decimal | None
+    quote: Tick | None
+    heard_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSnapshot:
     """The account's figures in its own currency. ``margin_level`` is percent, None without margin in use.
 

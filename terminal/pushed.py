@@ -4,10 +4,11 @@ Orders do not go through this gateway. The device fetches them, so whatever woul
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn, Protocol
 
+from terminal import maths
 from terminal.protocol import (
     AccountRef,
     AccountSnapshot,
@@ -20,15 +21,24 @@ from terminal.protocol import (
     Side,
     SymbolSpec,
     Tick,
+    ToldSymbol,
     TradeResult,
 )
 
+QUOTE_GOOD_FOR = timedelta(seconds=60)
+
 
 class Store(Protocol):
-    """Where the reports of devices are kept."""
+    """Where what devices report is kept. Only devices that stand at the account are heard about it."""
 
     async def latest(self, ref: AccountRef) -> Report | None:
         """What the device that this linked account is bound to said of it last; None when it has said nothing."""
+
+    async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec] | None:
+        """What the account's broker has; None until a device has told all of it."""
+
+    async def symbol(self, ref: AccountRef, name: str) -> ToldSymbol | None:
+        """What was told last of the symbol of exactly this name."""
 
 
 class PushedGateway:
@@ -51,17 +61,30 @@ class PushedGateway:
         return []
 
     async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec]:
-        raise GatewayError("not_told", "A device does not tell what its broker trades.")
+        told = await self._store.symbols(ref)
+        if told is None:
+            raise GatewayError("not_told", "The account's device has not told what its broker trades.", retryable=True)
+        return told
 
     async def symbol(self, ref: AccountRef, name: str) -> SymbolSpec | None:
-        return None
+        told = await self._store.symbol(ref, name)
+        return told.spec if told is not None else None
 
     async def tick(self, ref: AccountRef, symbol: str) -> Tick | None:
-        return None
+        """The last quote that was heard within a minute."""
+        told = await self._store.symbol(ref, symbol)
+        if told is None or datetime.now(UTC) - told.heard_at > QUOTE_GOOD_FOR:
+            return None
+        return told.quote
 
     async def loss_at(self, ref: AccountRef, symbol: str, side: Side, volume: Decimal, open_price: Decimal,
                       close_price: Decimal) -> Decimal | None:
-        return None
+        """By what the terminal says a tick of one lot is worth; None where it has not said."""
+        told = await self._store.symbol(ref, symbol)
+        if told is None or told.tick_value is None:
+            return None
+        ticks = (close_price - open_price) * maths.sign(side) / told.spec.tick_size
+        return ticks * told.tick_value * volume
 
     async def send(self, ref: AccountRef, request: OrderRequest) -> TradeResult:
         _refuse()
