@@ -193,12 +193,12 @@ async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: s
     """A new secret. The old one is good until the new one is first used, for ``grace`` at most.
 
     While it is, the present secret has never been used: a second rotation replaces that one, and the terminal's own
-    stays good.
+    stays good. Both count above the same ceiling then, or a counter of the old one could be taken again.
     """
     device = await _in_use(session, user_id, device_id)
     secret, has_previous = secrets.token_bytes(32), _has_previous(device, now)
     if not grace:
-        device.sealed_previous_secret, device.previous_until = None, None
+        device.sealed_previous_secret, device.previous_until, device.counter_ceiling = None, None, 0
     elif has_previous:
         device.previous_until = now + grace
     else:
@@ -207,7 +207,6 @@ async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: s
         device.previous_until = now + grace
     if not (grace and has_previous):
         device.key_number += 1
-    device.counter_ceiling = 0
     device.sealed_secret = vault.seal(secret, secret_place(device_id, user_id))
     _record(session, now, "device_rotated", user_id, device_id)
     return Registered(view(device, now), _shown(secret))
