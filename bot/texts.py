@@ -207,6 +207,7 @@ ERRORS = {
     "last_account": "This is your only account. Link another one first.",
     "name_taken": "You have one of this name already.",
     "position_closed": "This position is no longer open.",
+    "snapshot_unknown": "The desk does not have that report any more.",
     "lease_lost": "The order has gone to another device.",
     "already_begun": "The order is being traded already.",
     "order_expired": "The order's time is over.",

@@ -69,6 +69,11 @@ class NameTaken(DomainError):
     detail = "You have one of this name already."
 
 
+class SnapshotUnknown(DomainError):
+    code = "snapshot_unknown"
+    detail = "The desk does not have that report. Send it whole."
+
+
 class LeaseLost(DomainError):
     code = "lease_lost"
     detail = "The order is not yours to trade any more."

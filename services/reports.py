@@ -6,7 +6,7 @@ A device reports every few seconds. Only what has changed is written, and otherw
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from models.device import Device, DeviceSnapshot
 from services import symbol_reports
 from services.desk import Desk
 from services.devices import DeviceKey
+from services.errors import SnapshotUnknown
 from services.upsert import insert
 from terminal.protocol import AccountRef, AccountSnapshot, Position, Report, Side, SymbolSpec, ToldSymbol
 
@@ -49,45 +50,82 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A snapshot as Redis has it, with when it came and when the database was last told."""
+    """A snapshot as Redis has it, with when it came and when the database was last told.
+
+    ``body`` is the hex SHA-256 of the last whole report as it came.
+    """
 
     snapshot: Snapshot
     received_at: datetime
     written_at: datetime
     digest: str
+    body: str | None
 
 
-async def take_snapshot(desk: Desk, key: DeviceKey, snapshot: Snapshot, now: datetime) -> None:
-    """Keep what a device reports. One that is no newer than the last is a repeat and changes nothing."""
-    known, digest = await _recall(desk.redis, key.key_id), snapshot.digest
+async def take_snapshot(desk: Desk, key: DeviceKey, snapshot: Snapshot, body: str, now: datetime) -> None:
+    """Keep what a device reports; ``body`` is the hex SHA-256 of the report as it came.
+
+    One that is no newer than the last is a repeat and changes nothing.
+    """
+    await _take(desk, key, snapshot, body, await _recall(desk.redis, key.key_id), now)
+
+
+async def take_same(desk: Desk, key: DeviceKey, body: str, taken_at: datetime, now: datetime) -> None:
+    """The device says that nothing has changed since the report with this body; SnapshotUnknown for another."""
+    known = await _recall(desk.redis, key.key_id)
+    if known is None or known.body != body:
+        raise SnapshotUnknown
+    await _take(desk, key, replace(known.snapshot, taken_at=taken_at), body, known, now)
+
+
+async def _take(desk: Desk, key: DeviceKey, snapshot: Snapshot, body: str, known: Kept | None,
+                now: datetime) -> None:
     if known is not None and snapshot.taken_at <= known.snapshot.taken_at:
         return
+    digest = snapshot.digest
     has_changed = known is None or known.digest != digest
     if known is None or has_changed or now - known.written_at >= WRITE_EVERY:
         async with desk.database.writing() as session:
-            if not await _write(session, key.key_id, snapshot, now):
+            if not await _write(session, key.key_id, snapshot, None if has_changed else known, now):
                 return
         written_at = now
     else:
         written_at = known.written_at
-    await _remember(desk.redis, key.key_id, Kept(snapshot, now, written_at, digest))
+    await _remember(desk.redis, key.key_id, Kept(snapshot, now, written_at, digest, body))
     if has_changed and key.account_id is not None:
         await desk.positions.forget(key.account_id)
 
 
-async def _write(session: AsyncSession, device_id: str, snapshot: Snapshot, now: datetime) -> bool:
+async def _write(session: AsyncSession, device_id: str, snapshot: Snapshot, same: Kept | None,
+                 now: datetime) -> bool:
     """False when the device was revoked meanwhile, or a newer snapshot is there already."""
-    seen = await session.scalar(update(Device).where(Device.id == device_id, Device.revoked_at.is_(None))
-                                .values(last_seen_at=now).returning(Device.id))
-    if seen is None:
+    device = await session.scalar(update(Device).where(Device.id == device_id, Device.revoked_at.is_(None))
+                                  .values(last_seen_at=now).returning(Device))
+    if device is None:
         return False
-    values = {"login": snapshot.account["login"], "server": snapshot.account["server"], "account": snapshot.account,
+    if same is not None and await _still(session, device_id, snapshot, same, now):
+        return True
+    before = await session.get(DeviceSnapshot, device_id)
+    account = snapshot.account
+    values = {"login": account["login"], "server": account["server"], "account": account,
               "positions": snapshot.positions, "taken_at": snapshot.taken_at, "received_at": now}
+    if before is not None and before.taken_at < snapshot.taken_at and (
+            before.login, before.server) != (account["login"], account["server"]):
+        await symbol_reports.drop(session, device)
     statement = insert(session, DeviceSnapshot).values(device_id=device_id, **values)
     written = await session.scalar(statement.on_conflict_do_update(
         index_elements=["device_id"], set_=values, where=DeviceSnapshot.taken_at < snapshot.taken_at)
         .returning(DeviceSnapshot.device_id))
     return written is not None
+
+
+async def _still(session: AsyncSession, device_id: str, snapshot: Snapshot, same: Kept, now: datetime) -> bool:
+    """Only the sign of life, where the database has the same as was kept when it was told last."""
+    told = await session.scalar(
+        update(DeviceSnapshot).where(DeviceSnapshot.device_id == device_id,
+                                     DeviceSnapshot.received_at == same.written_at)
+        .values(taken_at=snapshot.taken_at, received_at=now).returning(DeviceSnapshot.device_id))
+    return told is not None
 
 
 async def reported(database: Database, redis: Redis, device_id: str) -> Report | None:
@@ -154,11 +192,13 @@ async def _recall(redis: Redis, device_id: str) -> Kept | None:
         return None
     value = json.loads(raw)
     taken_at, received_at, written_at = (datetime.fromisoformat(text) for text in value["at"])
-    return Kept(Snapshot(value["account"], value["positions"], taken_at), received_at, written_at, value["digest"])
+    return Kept(Snapshot(value["account"], value["positions"], taken_at), received_at, written_at, value["digest"],
+                value.get("body"))
 
 
 async def _remember(redis: Redis, device_id: str, kept: Kept) -> None:
     value = {"account": kept.snapshot.account, "positions": kept.snapshot.positions, "digest": kept.digest,
+             "body": kept.body,
              "at": [moment.isoformat() for moment in (kept.snapshot.taken_at, kept.received_at, kept.written_at)]}
     try:
         await redis.set(_key(device_id), json.dumps(value), ex=KEEP)

@@ -171,17 +171,20 @@ async def _listed(redis: Redis, device_id: str, page: Page, names: Sequence[str]
         async with redis.pipeline(transaction=True) as pipe:
             pipe.set(began_key, began.isoformat(), ex=LISTING_FOR)
             if begins:
-                pipe.delete(names_key).sadd(names_key, _BEGINNING)
+                pipe.delete(names_key)
+                pipe.sadd(names_key, _BEGINNING)
             if names:
                 pipe.sadd(names_key, *names)
-            pipe.expire(names_key, LISTING_FOR).scard(names_key)
+            pipe.expire(names_key, LISTING_FOR)
+            pipe.scard(names_key)
             count = (await pipe.execute())[-1]
         if count > 4 * MOST:
             await redis.delete(names_key)  # this is no broker's list
         if not page.is_last:
             return None
         async with redis.pipeline(transaction=False) as pipe:
-            [members] = await pipe.smembers(names_key).execute()
+            pipe.smembers(names_key)
+            [members] = await pipe.execute()
     except (RedisError, OSError):
         log.warning("cache_unreachable")
         return None

@@ -68,6 +68,13 @@ class Report(Body):
     taken_at: Instant
 
 
+class SameReport(Body):
+    """Everything is as in the last whole report, whose body has this SHA-256; only the moment is another."""
+
+    same_as: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    taken_at: Instant
+
+
 AccountId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")]
 
 
@@ -101,3 +108,16 @@ class RotateDevice(Body):
     """``grace_seconds`` is how long the present secret stays good if the new one is not used before."""
 
     grace_seconds: Annotated[int, Field(ge=0, le=3_600)] = 0
+
+
+class OfferPairing(Body):
+    name: Name
+
+
+class PairDevice(Body):
+    """The code as its user types it, and where the terminal stands."""
+
+    code: Annotated[str, Field(max_length=64)]
+    login: Login
+    server: Name
+    version: Annotated[str, Field(min_length=1, max_length=32), AfterValidator(printable)] | None = None

@@ -38,6 +38,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "already_linked": (409, "Already linked"),
     "last_account": (409, "The only account"),
     "name_taken": (409, "Name taken"),
+    "snapshot_unknown": (409, "Snapshot unknown"),
     "lease_lost": (409, "Lease lost"),
     "already_begun": (409, "Already begun"),
     "order_expired": (410, "Order expired"),
