@@ -3,14 +3,15 @@
 import subprocess
 from pathlib import Path
 
-from ea.proof.translate import translate
+from ea.proof.translate import structures, translate
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "Include" / "Countersign"
 SELF_TEST = HERE.parent / "Scripts" / "Countersign" / "SelfTest.mq5"
 # Conversions that lose something are warnings in MetaEditor too. Variables that nobody set hold rubbish, not zero.
 FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-O1", "-fsigned-char",
-         "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern")
+         "-fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow", "-fno-sanitize-recover=all",
+         "-ftrivial-auto-var-init=pattern", "-fno-lifetime-dse")
 
 
 class DoesNotCompile(Exception):
@@ -20,9 +21,12 @@ class DoesNotCompile(Exception):
 def translate_into(directory: Path, sources: Path = SOURCES) -> None:
     """Write the C++ of every file; g++ is told where each line comes from."""
     directory.mkdir(parents=True, exist_ok=True)
-    for source in sorted(sources.glob("*.mq?")):
-        text = translate(source.read_text(encoding="utf-8"), str(source))
-        (directory / source.name).write_text(text, encoding="utf-8")
+    texts = {source: source.read_text(encoding="utf-8")
+             for source in sorted([*SOURCES.glob("*.mq?"), *sources.glob("*.mq?")])}
+    known = set[str]().union(*map(structures, texts.values()))
+    for source, text in texts.items():
+        if source.parent == sources:
+            (directory / source.name).write_text(translate(text, str(source), known), encoding="utf-8")
 
 
 def compile_program(directory: Path, program: Path) -> Path:

@@ -6,7 +6,7 @@ here and not a guess, so a file that passes uses only what both read alike.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 _NAME = r"[A-Za-z_]\w*"
 _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', re.DOTALL)
@@ -28,11 +28,11 @@ _DIRECTIVE = re.compile(
 
 # Words that C++ knows and MQL5 does not, or that mean something else there, or that the subset does without.
 _FOREIGN = re.compile(
-    r"\b(?:and|auto|class|color|const_cast|constexpr|datetime|decltype|delete|dynamic_cast|export|extern|final"
-    r"|friend|goto|import|inline|input|interface|mutable|namespace|new|not|nullptr|operator|or|override|pack|private"
-    r"|protected|public|register|reinterpret_cast|signed|sinput|size_t|static|static_assert|static_cast|std|template"
-    r"|this|throw|try|catch|typedef|typename|union|unsigned|using|virtual|volatile|wchar_t|xor|u?int(?:8|16|32|64)_t"
-    r"|GetPointer|Arr|Fixed)\b")
+    r"\b(?:and|auto|class|const_cast|constexpr|decltype|delete|dynamic_cast|export|extern|final"
+    r"|friend|goto|import|inline|interface|mutable|namespace|new|not|nullptr|operator|or|override|pack|private"
+    r"|protected|proof|public|register|reinterpret_cast|signed|sinput|size_t|static|static_assert|static_cast|std"
+    r"|template|this|throw|try|catch|typedef|typename|union|unsigned|using|virtual|volatile|wchar_t|xor"
+    r"|u?int(?:8|16|32|64)_t|GetPointer|NULL|Arr|Fixed|FixedMember)\b")
 _REFUSED = [
     (_FOREIGN, "a word outside the subset"),
     (re.compile(r"'"), "a character literal: its type is another one in C++"),
@@ -53,7 +53,12 @@ _REFUSED = [
     (re.compile(r"\b(?:0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b"), "a number with a suffix"),
     (re.compile(r"\b0\d"), "a number with a zero before it: octal in C++"),
     (re.compile(r"\\\n"), "a line that goes on in the next"),
+    (re.compile(rf"\bstruct\b(?!\s+{_NAME}\s*\{{[^{{}}()=]*\}}\s*;)"), "a structure that has more than members"),
+    (re.compile(rf"\benum\b(?!\s+{_NAME}\s*\{{[^{{}}]*\}}\s*;)"), "an enumeration of another form"),
 ]
+_STRUCTURE = re.compile(rf"\bstruct\s+(?P<name>{_NAME})\s*\{{[^{{}}]*\}}")
+_INPUT = re.compile(
+    rf"\binput\b\s*(?:(?P<group>group\s*“\d+”\s*;?)|(?P<type>{_NAME})\s+(?P<name>{_NAME})\s*=\s*(?P<value>[^;{{}}]+);)?")
 _LEFT_OVER = [
     (re.compile(r"\[\s*\]"), "an array that is neither a parameter by reference nor a declaration"),
     (re.compile(rf"(?<![\w.]){_NO_TYPE}(?!const\b){_NAME}\s+{_NAME}\s*\["), "a declaration of an array"),
@@ -64,13 +69,23 @@ class CannotTranslate(Exception):
     """The text has something that the translation does not know; says where and what."""
 
 
-def translate(source: str, name: str) -> str:
-    """The C++ of one file. ``name`` is what compilers are to call it; lines keep their numbers."""
+def structures(source: str) -> set[str]:
+    """The names of the structures that a file declares."""
+    return {match["name"] for match in _STRUCTURE.finditer(_COMMENT_OR_TEXT.sub(" ", source))}
+
+
+def translate(source: str, name: str, known: Set[str] = frozenset()) -> str:
+    """The C++ of one file. ``name`` is what compilers are to call it; lines keep their numbers.
+
+    ``known`` are structures of other files: like its own they go to functions by reference alone.
+    """
     _refuse_bytes(source, name)
     texts: list[str] = []
     code = _COMMENT_OR_TEXT.sub(lambda match: _masked(match[0], texts), source)
     _refuse(code, name, _REFUSED)
+    _refuse_copies(code, name, structures(code) | known)
     code = _directives(code, texts, name)
+    code = _INPUT.sub(lambda match: _input(match, name), code)
     code = _PARAMETER.sub(r"Arr<\g<type>>\g<gap>&\g<name>", code)
     code = _DECLARATION.sub(lambda match: _declared(match, code, name), code)
     _refuse(code, name, _LEFT_OVER)
@@ -131,6 +146,25 @@ def _declared(match: re.Match[str], code: str, name: str) -> str:
     return text + "\n" * (match[0].count("\n") - text.count("\n"))
 
 
+def _input(match: re.Match[str], name: str) -> str:
+    """A parameter that its owner sets: fixed for the program, taken from outside when it starts."""
+    before = match.string[:match.start()]
+    if before.count("{") != before.count("}") or not (match["group"] or match["type"]):
+        raise _error(match.string, match.end(), name, f"no parameter of a program: {' '.join(match[0].split())}")
+    if match["group"]:
+        return "\n" * match[0].count("\n")
+    kind, called = match["type"], match["name"]
+    text = f'const {kind} {called} = proof::input_of<{kind}>("{called}", {match["value"]});'
+    return text + "\n" * (match[0].count("\n") - text.count("\n"))
+
+
+def _refuse_copies(code: str, name: str, known: Set[str]) -> None:
+    """MQL5 hands structures over by reference alone."""
+    for match in re.finditer(rf"[(,]\s*(?:const\s+)?(?P<type>{_NAME})\s+{_NAME}\s*(?=[,)])", code):
+        if match["type"] in known or match["type"].startswith("Mql"):
+            raise _error(code, match.end(), name, f"a structure handed over as a copy: {match['type']}")
+
+
 def _declared_one(match: re.Match[str], one: re.Match[str], code: str, name: str) -> str:
     kind, size = match["type"], one["size"]
     if size is None:
@@ -141,7 +175,9 @@ def _declared_one(match: re.Match[str], one: re.Match[str], code: str, name: str
         return f"Arr<{kind}> {one['name']};"
     if not _SIZE.fullmatch(size):
         raise _error(code, match.start(), name, f"the size of an array is a number or a macro, not {size}")
-    return f"{match['const']}Fixed<{kind}, {size}> {one['name']}{one['values'] or ''};"
+    inside = any(body.start() < match.start() < body.end() for body in _STRUCTURE.finditer(match.string))
+    array = "FixedMember" if inside else "Fixed"
+    return f"{match['const']}{array}<{kind}, {size}> {one['name']}{one['values'] or ''};"
 
 
 def _refuse_hidden_arrays(code: str, name: str) -> None:

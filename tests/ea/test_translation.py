@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ea.proof import compile as proof
-from ea.proof.translate import CannotTranslate, translate
+from ea.proof.translate import CannotTranslate, structures, translate
 
 FILES = sorted(proof.SOURCES.glob("*.mqh"))
 
@@ -26,7 +26,18 @@ def cpp(source: str) -> str:
     ("CsState a[4];", "Fixed<CsState, 4> a;"),
     ("uchar a[], b[4], c;", "Arr<uchar> a; Fixed<uchar, 4> b; uchar c;"),
     ("const uint K[2] = {1, 2};", "const Fixed<uint, 2> K = {1, 2};"),
-    ("struct S { uint a[2]; uchar b[]; int n; };", "struct S { Fixed<uint, 2> a; Arr<uchar> b; int n; };"),
+    ("struct S { uint a[2]; uchar b[]; int n; };", "struct S { FixedMember<uint, 2> a; Arr<uchar> b; int n; };"),
+    ("enum CsKind { CS_ONE, CS_TWO = 4 };", "enum CsKind { CS_ONE, CS_TWO = 4 };"),
+    ("CsOrder orders[];", "Arr<CsOrder> orders;"),
+    ("void f(CsOrder &order, const CsOrder &other, CsOrder &all[]) {}",
+     "void f(CsOrder &order, const CsOrder &other, Arr<CsOrder> &all) {}"),
+    ("struct S { int n; }; void f(const S &s, int n) {}", "struct S { int n; }; void f(const S &s, int n) {}"),
+    ("MqlTradeRequest request = {};", "MqlTradeRequest request = {};"),
+    ("datetime t = TimeGMT();", "datetime t = TimeGMT();"),
+    ("input int Period = 3; // seconds", 'const int Period = proof::input_of<int>("Period", 3);           '),
+    ('input string Url = "a;b";', 'const string Url = proof::input_of<string>("Url", string("a;b"));'),
+    ('input group "Where"\ninput bool Loud = true;',
+     '\nconst bool Loud = proof::input_of<bool>("Loud", true);'),
     ("void f(uint &x) { x = a[1]; }", "void f(uint &x) { x = a[1]; }"),
     ("int f() { return a[1]; }", "int f() { return a[1]; }"),
     ("uint x = a[1], y = b[2];", "uint x = a[1], y = b[2];"),
@@ -73,14 +84,27 @@ def test_files_stay_small() -> None:
     "uint x{1};", "auto x = 1;", "x = [&](int y) { return(y); };", "for(int x : values) {}",
     'switch(s) { case "a": break; }', "uint x = 0xffU;", "ulong x = 1ULL;", "int x = 010;", "ushort c = 'a';",
     "#define F(x) x", "#define N 1 + \\\n 2", "#if 1\n#endif", "#import \"user32.dll\"", "#pragma once",
-    "#include <cstring>", "#include <Trade/Trade.mqh>", "#resource \"x\"", "input int Period = 3;", "class C {};",
+    "#include <cstring>", "#include <Trade/Trade.mqh>", "#resource \"x\"", "class C {};",
     "template <typename T> T f();", "void f(uint &&x) {}", "static int x;", "size_t x;", "uint8_t x;", "unsigned x;",
-    "typedef int Number;", "try { } catch(...) { }", "datetime t;", 'string s = "open;', "/* open", "int é;",
+    "typedef int Number;", "try { } catch(...) { }", 'string s = "open;', "/* open", "int é;",
     'string s = "é";', "int x; // é", "Arr<int> x;", "const static uint K[2] = {1, 2};",
+    "struct S { int n; int f() { return(n); } };", "struct S { int f(); };", "struct S { int n = 3; };",
+    "struct S : CsBase { int n; };", "struct S { int n; } s;", "struct { int n; } s;", "struct S;", "struct S s;",
+    "struct S { int n; }; void f(S s) {}", "struct S { int n; }; void f(int n, const S s, int m) {}",
+    "void f(MqlTick tick) {}", "enum E : uchar { ONE };", "enum { ONE };", "enum E { ONE } e;", "enum E;",
+    "enum class E { ONE };", "input int Period;", "void f() { input int Period = 3; }", "input group 3", "input",
+    "sinput int Period = 3;", "datetime t = D'2024.01.01';", "string s = NULL;", "int proof = 3;",
 ])
 def test_what_is_refused(source: str) -> None:
     with pytest.raises(CannotTranslate, match=r"^file\.mqh:\d+: "):
         translate(source, "file.mqh")
+
+
+def test_structures_of_other_files_go_by_reference_too() -> None:
+    assert structures('struct CsOne { int n; };\n// struct CsTwo { int n; };\nstring s = "struct X { };";') == {"CsOne"}
+    translate("void f(CsOne one) {}", "file.mqh")
+    with pytest.raises(CannotTranslate, match=r"^file\.mqh:1: .*as a copy: CsOne"):
+        translate("void f(CsOne one) {}", "file.mqh", {"CsOne"})
 
 
 def test_a_refusal_names_the_line() -> None:
