@@ -107,6 +107,7 @@ class Limits(Section):
     links: int = Field(ge=0)
     signed: int = Field(ge=0)
     reports: int = Field(ge=0)
+    pairings: int = Field(ge=0)
     unknown: int = Field(ge=0)
 
 

@@ -24,6 +24,7 @@ from services import (
     inbox,
     orders,
     outbox,
+    pairing,
     providers,
     syncing,
     targets,
@@ -290,7 +291,7 @@ async def run_janitor(desk: Desk, keep: timedelta) -> None:
     while not desk.supervisor.stopping.is_set():
         before, removed = clock() - keep, 0
         for sweep in (inbox.drop_handled, outbox.drop_settled, auth.drop_expired, providers.drop_nonces,
-                      idempotency.drop_expired):
+                      idempotency.drop_expired, pairing.drop_expired):
             async with desk.database.writing() as session:
                 removed += await sweep(session, before, SWEEP_ROWS)
         removed += await thinner.step(clock(), SWEEP_ROWS)

@@ -26,6 +26,7 @@ class Vault:
         self._keys = {_key_id(key): _derive(key, b"countersign/seal/v1") for key in (previous, master_key) if key}
         self._current = _key_id(master_key)
         self.jwt_keys = [_derive(key, b"countersign/jwt/v1") for key in (master_key, previous) if key]
+        self.pairing_keys = [_derive(key, b"countersign/pairing/v1") for key in (master_key, previous) if key]
 
     def seal(self, secret: bytes, place: str) -> bytes:
         """Encrypt ``secret`` for ``place`` (``table:column:row``)."""

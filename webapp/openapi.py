@@ -8,7 +8,15 @@ from pydantic.json_schema import models_json_schema
 
 from webapp import shapes
 from webapp.bodies import answer
-from webapp.device_schemas import ChangeDevice, RegisterDevice, Report, RotateDevice
+from webapp.device_schemas import (
+    ChangeDevice,
+    OfferPairing,
+    PairDevice,
+    RegisterDevice,
+    Report,
+    RotateDevice,
+    SameReport,
+)
 from webapp.order_schemas import AckOrder, BeginOrder
 from webapp.problems import PROBLEMS
 from webapp.schemas import (
@@ -29,6 +37,7 @@ from webapp.schemas import (
     ReviseSignal,
     SignIn,
 )
+from webapp.symbol_schemas import SymbolPage
 
 SIGNATURE: list[dict[str, list[str]]] = [{"keyId": [], "timestamp": [], "nonce": [], "signature": []}]
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
@@ -87,13 +96,21 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
                            {201: "Registered"}, "unauthenticated limit_reached not_found name_taken"),
     ("PATCH", "/devices/{id}"): ("Name, envelope, account", BEARER, ChangeDevice, {200: "Device"},
                                  "unauthenticated not_found name_taken"),
+    ("POST", "/devices/pairing"): ("A code that makes a device, once", BEARER, OfferPairing, {201: "PairingCode"},
+                                   "unauthenticated limit_reached name_taken"),
+    ("GET", "/devices/pairing/{id}"): ("What has become of a code", BEARER, None, {200: "Pairing"},
+                                       "unauthenticated not_found"),
     ("POST", "/devices/{id}/rotate"): ("A new secret, in this answer only", BEARER, RotateDevice, {200: "Registered"},
                                        "unauthenticated not_found"),
     ("POST", "/devices/{id}/revoke"): ("Shut out for good", BEARER, Empty, {200: "Device"},
                                        "unauthenticated not_found"),
+    ("POST", "/ea/pair"): ("Become a device by a code; its secret is in this answer only", [], PairDevice,
+                           {201: "Registered"}, "unauthenticated"),
     ("GET", "/ea/time"): ("The desk's clock", [], None, {200: "Time"}, ""),
     ("POST", "/ea/snapshot"): ("Report an account and its positions", SIGNATURE, Report, {204: None},
-                               "unauthenticated unavailable"),
+                               "unauthenticated snapshot_unknown unavailable"),
+    ("POST", "/ea/symbols"): ("Tell what the broker trades, and how the terminal stands", SIGNATURE, SymbolPage,
+                              {204: None}, "unauthenticated unavailable"),
     ("GET", "/ea/poll"): ("Orders to trade, under a lease", SIGNATURE, None, {200: "Offer", 204: None},
                           "unauthenticated unavailable"),
     ("POST", "/ea/begin"): ("Say that an order is about to be traded", SIGNATURE, BeginOrder, {200: "Begun"},
@@ -153,6 +170,8 @@ QUERIES = {("GET", "/approvals"): ("status", "cursor", "limit"), ("GET", "/posit
            ("GET", "/accounts/{id}/equity"): ("span",), ("GET", "/portfolio"): ("force_refresh",),
            ("GET", "/accounts/{id}/history"): ("status", "cursor", "limit"),
            ("GET", "/billing/receipts"): ("cursor", "limit"), ("GET", "/billing/invoices"): ("limit",)}
+# What a body may be instead.
+OR_ELSE: dict[tuple[str, str], type[Body]] = {("POST", "/ea/snapshot"): SameReport}
 HEADERS = {("GET", "/events"): ("Last-Event-ID",)}
 # Told one after the other for as long as somebody listens; the shape is that of each event, its data read as JSON.
 STREAMS = {("GET", "/events")}
@@ -166,7 +185,7 @@ async def show(_request: web.Request) -> web.Response:
 
 def document() -> dict[str, Any]:
     """OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
-    bodies = [op[2] for op in OPERATIONS.values() if op[2] is not None]
+    bodies = [*(op[2] for op in OPERATIONS.values() if op[2] is not None), *OR_ELSE.values()]
     _, schema = models_json_schema([(body, "validation") for body in bodies],
                                    ref_template="#/components/schemas/{model}")
     paths: dict[str, dict[str, Any]] = {}
@@ -192,9 +211,10 @@ def _operation(method: str, path: str, summary: str, security: list[dict[str, li
     described: dict[str, Any] = {"summary": summary, "operationId": _name(method, path), "security": security,
                                  "parameters": parameters, "responses": _responses(method, path, answers, codes, body)}
     if body is not None:
-        reference = {"$ref": f"#/components/schemas/{body.__name__}"}
+        told = [{"$ref": f"#/components/schemas/{one.__name__}"} for one in (body, OR_ELSE.get((method, path))) if one]
+        schema = told[0] if len(told) == 1 else {"oneOf": told}
         described["requestBody"] = {"required": body not in (Empty, Logout, Reject, RotateDevice),
-                                    "content": {"application/json": {"schema": reference}}}
+                                    "content": {"application/json": {"schema": schema}}}
     return described
 
 

@@ -17,6 +17,7 @@ from services.approvals import ApprovalView
 from services.device_orders import Offer, Offered
 from services.devices import DeviceView, Registered
 from services.history import PositionView
+from services.pairing import Pairing, PairingOffer
 from services.payments.protocol import Invoice, Money
 from services.portfolio import CurrencyTotal
 from services.positions import Portfolio
@@ -129,6 +130,17 @@ def _offered(of: Offered) -> dict[str, Any]:
         "issued_at": order.created_at, "expires_at": order.expires_at, "login": of.account.login,
         "server": of.account.server, "risk": of.risk, "began_at": of.began_at,
     }
+
+
+def pairing_offer(of: PairingOffer, picture: str) -> dict[str, Any]:
+    """A pairing code that is shown this once, as text and as a picture."""
+    return {"id": str(of.id), "name": of.name, "code": of.code, "expires_at": of.expires_at, "qr_svg": picture}
+
+
+def pairing(of: Pairing) -> dict[str, Any]:
+    """What has become of a pairing code."""
+    return {"id": str(of.id), "name": of.name, "expires_at": of.expires_at,
+            "device": device(of.device) if of.device is not None else None}
 
 
 def portfolio(of: Portfolio) -> dict[str, Any]:

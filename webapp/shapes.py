@@ -86,6 +86,8 @@ SHAPES: dict[str, Schema] = {
                  is_trading_allowed={"type": ["boolean", "null"]}, has_previous_key=YES_NO),
     "Devices": page("Device"),
     "Registered": of(device=ref("Device"), secret=TEXT),
+    "PairingCode": of(id=TEXT, name=TEXT, code=TEXT, expires_at=INSTANT, qr_svg=TEXT),
+    "Pairing": of(id=TEXT, name=TEXT, expires_at=INSTANT, device={"anyOf": [ref("Device"), {"type": "null"}]}),
     "Symbol": of(symbol=TEXT, broker_symbol=MAYBE, source=one_of("found", "edited"),
                  problem={"enum": ["missing", "ambiguous", "unconfirmed", None]}, checked_at=INSTANT),
     "Symbols": page("Symbol"),
