@@ -23,7 +23,7 @@ from services.devices import DeviceKey
 from terminal.protocol import OrderType, Report
 
 LEASE = timedelta(seconds=15)
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 20
 SOON_SECONDS = 1
 # An order that nobody can tell the end of is looked for this long, and not at every poll.
 LOOK_FOR, LOOK_EVERY = timedelta(days=7), timedelta(seconds=15)
