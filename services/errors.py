@@ -89,6 +89,27 @@ class OrderExpired(DomainError):
     detail = "The order's time is over."
 
 
+class EnvelopeRequired(DomainError):
+    code = "envelope_required"
+    detail = "This device has to seal what it sends."
+
+
+class EnvelopeBroken(DomainError):
+    code = "envelope_broken"
+    detail = "The envelope does not open. Its counter is used up."
+
+
+class CounterUsed(DomainError):
+    """``next_counter`` is the least that can be accepted."""
+
+    code = "counter_used"
+    detail = "This counter, or a greater one, has been used. Count on from next_counter."
+
+    def __init__(self, next_counter: int) -> None:
+        super().__init__()
+        self.next_counter = next_counter
+
+
 class PositionClosed(DomainError):
     code = "position_closed"
     detail = "This position is no longer open."

@@ -5,7 +5,15 @@ from typing import Any
 from aiohttp import web
 
 from runtime import strict_json
-from services.errors import AccountNotVerified, DomainError, LimitReached, OrderRefused, RateLimited, TierTooLow
+from services.errors import (
+    AccountNotVerified,
+    CounterUsed,
+    DomainError,
+    LimitReached,
+    OrderRefused,
+    RateLimited,
+    TierTooLow,
+)
 from webapp import keys
 
 # code: (status, title)
@@ -42,6 +50,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "lease_lost": (409, "Lease lost"),
     "already_begun": (409, "Already begun"),
     "order_expired": (410, "Order expired"),
+    "envelope_required": (403, "Envelope required"),
+    "envelope_broken": (400, "Envelope broken"),
+    "counter_used": (409, "Counter used"),
     "position_closed": (409, "Position closed"),
     "position_busy": (409, "Position busy"),
     "order_refused": (409, "Refused"),
@@ -92,6 +103,8 @@ def of_domain(error: DomainError, request: web.Request) -> web.Response:
         return problem(error.code, error.detail, request_id, needed_tier=error.needed, upgrade_url=way)
     if isinstance(error, AccountNotVerified | OrderRefused):
         return problem(error.code, error.detail, request_id, reason=error.reason)
+    if isinstance(error, CounterUsed):
+        return problem(error.code, error.detail, request_id, next_counter=error.next_counter)
     headers = {"Retry-After": "1"} if error.code in COME_BACK else None
     return problem(error.code, error.detail, request_id, headers=headers)
 

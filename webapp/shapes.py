@@ -56,7 +56,7 @@ SHAPES: dict[str, Schema] = {
     "Problem": {"type": "object", "required": ["type", "title", "status", "detail", "code", "request_id"],
                 "properties": {"type": TEXT, "title": TEXT, "status": WHOLE, "detail": TEXT, "code": TEXT,
                                "request_id": TEXT, "errors": {"type": "array", "items": of(loc=TEXT, msg=TEXT)},
-                               "needed_tier": TEXT, "upgrade_url": TEXT, "reason": TEXT}},
+                               "needed_tier": TEXT, "upgrade_url": TEXT, "reason": TEXT, "next_counter": WHOLE}},
     "Pair": of(access_token=TEXT, token_type=one_of("Bearer"), expires_in=WHOLE, refresh_token=TEXT),
     "Me": of(id=TEXT, telegram_id=WHOLE, first_name=TEXT, tier=TEXT, roles={"type": "array", "items": TEXT},
              limits=of(accounts=WHOLE, devices=WHOLE, live=YES_NO, copy_trading=YES_NO, card_delay_seconds=WHOLE)),
