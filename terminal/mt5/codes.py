@@ -6,7 +6,7 @@ BUY, SELL, BUY_LIMIT, SELL_LIMIT, BUY_STOP, SELL_STOP = range(6)
 FOK, IOC, RETURN = range(3)
 GTC, SPECIFIED = 0, 2
 # Bits of symbol_info().filling_mode and .expiration_mode; the library has no names for them.
-MAY_FOK, MAY_IOC, MAY_SPECIFY = 1, 2, 4
+MAY_FOK, MAY_IOC, MAY_BOC, MAY_SPECIFY = 1, 2, 4, 4
 # symbol_info().trade_exemode and .trade_mode.
 BY_REQUEST, BY_INSTANT, BY_MARKET, BY_EXCHANGE = range(4)
 DISABLED, LONG_ONLY, SHORT_ONLY, CLOSE_ONLY, FULL = range(5)

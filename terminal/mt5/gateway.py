@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from terminal import maths
+from terminal.listing import ListedSymbol, TerminalState
 from terminal.mt5 import wire
 from terminal.mt5.calls import SupervisionRules
 from terminal.mt5.codes import MOST_LEGS
@@ -121,10 +122,14 @@ class TerminalGateway:
             "symbol": symbol, "side": side.value, "volume": wire.plain(volume), "open_price": wire.plain(open_price),
             "close_price": wire.plain(close_price)}, _amount)
 
-    async def send(self, ref: AccountRef, request: OrderRequest) -> TradeResult:
-        """Execute an order once; an ambiguous error means it may have been."""
-        return await self._pool.call(ref, "send", {"request": wire.plain(request), "rules": SEND_RULES},
-                                     _one(TradeResult))
+    async def send(self, ref: AccountRef, request: OrderRequest, *,
+                   deviation_points: int | None = None) -> TradeResult:
+        """Execute an order once; an ambiguous error means it may have been.
+
+        ``deviation_points`` is how far the price may slip, where it is not to be the usual.
+        """
+        rules = SEND_RULES if deviation_points is None else {**SEND_RULES, "deviation_points": deviation_points}
+        return await self._pool.call(ref, "send", {"request": wire.plain(request), "rules": rules}, _one(TradeResult))
 
     async def close(self, ref: AccountRef, ticket: int, volume: Decimal | None = None) -> TradeResult:
         """Close a position, or a part of it."""
@@ -164,6 +169,15 @@ class TerminalGateway:
     async def deals(self, ref: AccountRef, since: datetime) -> Sequence[Deal]:
         """The account's deals from then on, oldest first."""
         return await self._pool.call(ref, "deals", {"since": wire.plain(since)}, _many(Deal))
+
+    async def listing(self, ref: AccountRef, names: Sequence[str] | None = None) -> Sequence[ListedSymbol]:
+        """What the terminal lists, or what it has of these names, a few at a time: each with its quote."""
+        return await self._pool.call(ref, "listing", {"names": None if names is None else list(names)},
+                                     _many(ListedSymbol))
+
+    async def state(self, ref: AccountRef) -> TerminalState:
+        """The terminal's switches and its line to the broker."""
+        return await self._pool.call(ref, "terminal", {}, _one(TerminalState))
 
     async def knows_time(self, ref: AccountRef) -> bool:
         """Whether the account's terminal has learnt its server's clock."""

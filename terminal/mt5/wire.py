@@ -50,6 +50,8 @@ def _revived(hint: Any, value: Any) -> Any:
         hint = next(arm for arm in get_args(hint) if arm is not NoneType)
     if get_origin(hint) is tuple:
         return tuple(_revived(get_args(hint)[0], item) for item in value)
+    if hasattr(hint, "__dataclass_fields__"):
+        return revive(hint, value)
     if hint is Decimal:
         number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
         if not number.is_finite():

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
 
-from terminal.mt5 import faults, frames, library, lookup, wire
+from terminal.mt5 import faults, frames, library, lookup, telling, wire
 from terminal.mt5.checks import Rules
 from terminal.mt5.library import CallFailed, Library
 from terminal.mt5.session import Session
@@ -42,6 +42,7 @@ class Worker:
             "modify": self._modify,
             "cancel": lambda args: self._trading.cancel(int(args["ticket"])), "find": self._find,
             "knows_time": lambda _: {"knows": self._at.knows_time()},
+            "terminal": lambda _: telling.state(self._at), "listing": self._listing,
             "deals": lambda args: self._at.deals(moment(args["since"]))}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +135,10 @@ class Worker:
     def _find(self, args: Args) -> Any:
         since = args.get("since")
         return lookup.find(self._at, int(args["magic"]), moment(since) if since is not None else None)
+
+    def _listing(self, args: Args) -> Any:
+        names = args.get("names")
+        return telling.listing(self._at, None if names is None else [str(name) for name in names])
 
     def close(self) -> None:
         if self._session is not None:
