@@ -31,6 +31,7 @@ from services import (
 )
 from services.acting import Actor, Leased
 from services.desk import Desk
+from services.device_watch import Watch
 from services.equity import Thinner
 from services.execution import Executor
 from services.fan_out import Pace
@@ -47,6 +48,7 @@ DEALS_AT_ONCE = 200
 SWEEP_ROWS = 500
 JANITOR_SECONDS = 300.0
 WARM_UP_SECONDS = 5.0
+DEVICE_WATCH_SECONDS = 15.0
 # An order or act under way for longer is waiting for a terminal; of those there may be so many for each worker.
 SLOW_SECONDS, MOST_SLOW = 1.0, 16
 SYNCS = syncing.Rules(timedelta(seconds=5), timedelta(minutes=5))
@@ -70,6 +72,7 @@ def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta,
     desk.supervisor.start("expiry", lambda: run_expiry(desk))
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
     desk.supervisor.start("warm_up", lambda: run_warm_ups(desk))
+    desk.supervisor.start("device_watch", lambda: run_device_watch(desk))
     for route, gateway in desk.gateways.items():
         if isinstance(gateway, DealFeed):
             desk.supervisor.start(f"deals_{route}", _deals_of(desk, gateway))
@@ -261,6 +264,15 @@ async def run_expiry(desk: Desk) -> None:
             desk.wakes.outbox.set()
         await _expire_unsent(desk)
         await desk.supervisor.sleep(0.05 if done == SWEEP_ROWS else LOOK_SECONDS)
+
+
+async def run_device_watch(desk: Desk) -> None:
+    """Tell owners of devices that fall silent while something is open, and that they are back."""
+    watch = Watch(desk.database, desk.redis, clock())
+    while not desk.supervisor.stopping.is_set():
+        if await watch.step(clock()):
+            desk.wakes.outbox.set()
+        await desk.supervisor.sleep(DEVICE_WATCH_SECONDS)
 
 
 async def run_warm_ups(desk: Desk) -> None:
