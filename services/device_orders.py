@@ -211,10 +211,7 @@ async def _lease(session: AsyncSession, key: DeviceKey, order_id: int, volume: D
 
 def _offered(desk: Desk, order: Order, prepared: _Prepared) -> Offered:
     plan = prepared.plans[order.id]
-    risk = plan.risk
-    if risk is not None and plan.volume and order.volume is not None and order.volume != plan.volume:
-        risk = risk / plan.volume * order.volume  # leased before, at another price
-    return Offered(order, prepared.account, plan.symbol, _deviation(desk, order, plan), risk,
+    return Offered(order, prepared.account, plan.symbol, _deviation(desk, order, plan), plan.risk,
                    order.sent_at if order.status in BEGUN else None)
 
 

@@ -15,6 +15,11 @@ from models.position import PositionAct
 
 
 async def release_leases(session: AsyncSession, now: datetime) -> None:
-    """End every lease now. Orders keep their state: one that was sent is reconciled, never sent blindly."""
-    for table in (InboxItem, OutboxItem, Order, PositionAct, IdempotencyKey):
+    """End every lease of ours now. Orders keep their state: one that was sent is reconciled, never sent blindly.
+
+    What a device has in hand stays there: it did not die with us.
+    """
+    for table in (InboxItem, OutboxItem, PositionAct, IdempotencyKey):
         await session.execute(update(table).where(table.lease_until > now).values(lease_until=now))
+    await session.execute(update(Order).where(Order.lease_until > now, Order.device_id.is_(None))
+                          .values(lease_until=now))

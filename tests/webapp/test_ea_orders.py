@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from models.device import DeviceAck
 from models.order import Order, OrderStatus
-from services import device_orders, shares
+from services import device_orders, recovery, shares
 from tests.webapp import documented
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import push, register
@@ -202,6 +202,14 @@ async def test_a_revoked_device_and_an_unlinked_account_get_nothing(stage: Floor
     assert (await stage.card(order.id))["reason"] == "account_unlinked"
     assert (await stage.ack(order.id, "filled", **FILLED))[1] == {"recorded": "late"}
     assert (await stage.card(order.id))["status"] == "filled", "it was traded before the account went"
+
+
+async def test_a_desk_that_starts_anew_leaves_devices_what_they_have_in_hand(stage: Floor) -> None:
+    other, order = await stage.second(), await stage.approve()
+    await stage.poll()
+    async with stage.door.desk.database.writing() as session:
+        await recovery.release_leases(session, datetime.now(UTC))
+    assert await stage.poll(other) == [] and (await stage.begin(order.id))[0] == 200
 
 
 async def test_a_plan_that_has_ended_trades_nothing(stage: Floor) -> None:
