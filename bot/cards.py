@@ -11,6 +11,7 @@ from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards, numbers, texts
 from bot.keyboards import Links
+from models.account import Route
 from models.approval import ApprovalStatus, Door
 from models.order import Order, OrderStatus
 from services import cards, terms
@@ -68,7 +69,7 @@ def write(view: ApprovalView, outlook: Outlook, now: datetime) -> str:
     lines.append(f"{head} · ⏳ {numbers.span(view.expires_at - now)}" if pending else head)
     lines.append(f"<pre>{escape(_table(view, outlook))}</pre>")
     if pending:
-        lines.append(_consequence(outlook))
+        lines.append(_consequence(view, outlook))
         lines.append(f"{escape(view.provider_name)} · #{view.signal_id} · until {numbers.clock(view.expires_at)}")
     return "\n".join(lines)
 
@@ -108,19 +109,21 @@ def _row(label: str, *fuller_first: str) -> str:
     return next((line for line in written if len(line) <= WIDTH), written[-1])
 
 
-def _consequence(outlook: Outlook) -> str:
+def _consequence(view: ApprovalView, outlook: Outlook) -> str:
     """What approving would really do, in the account's money."""
     if outlook.refusal == "no_account" or outlook.account is None:
         return "No account to trade on: send /start"
     name = escape(outlook.account.label)
     if outlook.refusal:
         return f"⚠️ On {name}: {texts.reason(outlook.refusal)}"
+    if outlook.volume is None and outlook.account.route == Route.DEVICE:
+        return f"On {name} · sized when its device tells the price"
     if outlook.volume is None:
         return f"On {name} · the terminal does not answer now"
     text = f"{'≈ ' if outlook.is_estimate else ''}{numbers.lots(outlook.volume)} lots on {name}"
     if outlook.loss is not None:
         return f"{text} · {numbers.money(outlook.loss, outlook.account.currency)} at the stop"
-    return f"{text} · no stop"
+    return text if view.levels.stop_loss is not None else f"{text} · no stop"
 
 
 def outcome(view: ApprovalView, digits: int | None) -> str:

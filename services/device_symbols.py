@@ -12,6 +12,8 @@ from models.account import Account, Route
 from models.order import Order
 from services import accounts, execution, orders, sizing, standards, symbol_reports, symbols
 from services.desk import Desk
+from services.execution import Plan
+from services.sizing import Sized
 from services.terms import Levels, entry_edge
 from terminal.protocol import AccountSnapshot, Gateway, GatewayError, OrderType, Side, Tick, ToldSymbol
 
@@ -173,16 +175,55 @@ async def _by_standards(desk: Desk, account: Account, intent: Intent,
         return replace(plan, volume=fixed or desk.execution_rules.sizing.volume_without_stop)
     if snapshot is None:
         return plan
-    spec = await standards.spec_of(desk.paper, intent.symbol)
-    if desk.paper is None or spec is None:
-        return replace(plan, refusal="not_told")
-    plan = replace(plan, point=spec.point)
+    way = await _standard_way(desk, account, intent)
+    if isinstance(way, str):
+        return replace(plan, refusal=way)
+    sized = sizing.volume(account.sizing, desk.execution_rules.sizing, way.spec, snapshot.equity, way.loss_per_lot)
+    return replace(plan, volume=sized.volume, refusal=sized.refusal, point=way.spec.point)
+
+
+async def _standard_way(desk: Desk, account: Account, intent: Intent) -> standards.Way | str:
+    """What a lot would lose on the way to the stop, or the code of why nobody knows."""
     assert intent.stop is not None
-    start = intent.entry or await standards.careful_start(desk.paper, spec, intent.side, intent.stop)
-    if start is None:
-        return replace(plan, refusal="no_quote")
-    loss = await standards.loss_per_lot(desk.paper, spec, intent.side, start, intent.stop, account.currency)
-    if loss is None:
-        return replace(plan, refusal="no_conversion_rate")
-    sized = sizing.volume(account.sizing, desk.execution_rules.sizing, spec, snapshot.equity, loss)
-    return replace(plan, volume=sized.volume, refusal=sized.refusal)
+    if desk.paper is None:
+        return "not_told"
+    return await standards.way(desk.paper, intent.symbol, intent.side, intent.entry, intent.stop, account.currency)
+
+
+# -- for the owner to see --------------------------------------------------------------------------------------
+
+
+async def foresee(desk: Desk, account: Account, levels: Levels, snapshot: AccountSnapshot, now: datetime) -> Plan:
+    """What would be offered by what is known now. Without a quote, the entry that was asked for is reckoned with."""
+    intent, ref = of_levels(levels), accounts.ref(account)
+    known = await symbol_reports.standing(desk.database, ref)
+    if not known.has_listed:
+        return _UNKNOWN if known.tells else await _foreseen_by_standards(desk, account, intent, snapshot)
+    gateway = desk.gateways[Route.DEVICE]
+    resolved = await symbols.resolve(desk.database, gateway, account, intent.symbol, now)
+    told = resolved.name and await symbol_reports.told(desk.database, desk.redis, ref, resolved.name)
+    if not told:
+        return replace(_UNKNOWN, refusal=resolved.refusal or "unknown_symbol")
+    tick = await gateway.tick(ref, told.spec.name)
+    plan = replace(_UNKNOWN, spec=told.spec, tick=tick, refusal=_drifted(desk, intent, tick))
+    start = _start(intent, tick)[0] or intent.entry
+    loss = await _loss_per_lot(gateway, account, intent, told, start) if intent.stop and start else None
+    if plan.refusal is not None or (loss is None and _is_risked(desk, account, intent)):
+        return plan
+    return _with_volume(plan, sizing.volume(account.sizing, desk.execution_rules.sizing, told.spec, snapshot.equity,
+                                            loss), loss)
+
+
+async def _foreseen_by_standards(desk: Desk, account: Account, intent: Intent, snapshot: AccountSnapshot) -> Plan:
+    planned = await _by_standards(desk, account, intent, snapshot)
+    way = await _standard_way(desk, account, intent) if intent.stop is not None else "no_stop"
+    loss = way.loss_per_lot if isinstance(way, standards.Way) else None
+    return _with_volume(_UNKNOWN, Sized(planned.volume, planned.refusal), loss)
+
+
+def _with_volume(plan: Plan, sized: Sized, loss_per_lot: Decimal | None) -> Plan:
+    loss = -loss_per_lot * sized.volume if loss_per_lot is not None and sized.volume is not None else None
+    return replace(plan, volume=sized.volume, refusal=sized.refusal, loss=loss)
+
+
+_UNKNOWN = Plan(None, None, None, None, None)

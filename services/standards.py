@@ -5,6 +5,7 @@ market follows real rates, but it is no broker's market: its prices are reckoned
 percent, against the order.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from services import instruments
@@ -15,10 +16,31 @@ _NOBODY = AccountRef("", "")  # the practice market's prices are the same for ev
 _BRIDGE = "USD"
 
 
-async def spec_of(paper: PracticeGateway | None, symbol: str) -> SymbolSpec | None:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A symbol as it is at most brokers, and what one lot of it loses on the way to the stop (positive)."""
+
+    spec: SymbolSpec
+    loss_per_lot: Decimal
+
+
+async def way(paper: PracticeGateway, symbol: str, side: Side, entry: Decimal | None, stop: Decimal,
+              currency: str) -> Way | str:
+    """From the entry, or from where the market may be; or the code of why that cannot be said."""
+    spec = await _spec(paper, symbol)
+    if spec is None:
+        return "not_told"
+    start = entry or await _careful_start(paper, spec, side, stop)
+    if start is None:
+        return "no_quote"
+    loss = await _loss_per_lot(paper, spec, side, start, stop, currency)
+    return Way(spec, loss) if loss is not None else "no_conversion_rate"
+
+
+async def _spec(paper: PracticeGateway, symbol: str) -> SymbolSpec | None:
     """The practice broker's, where every broker's contract is of the same size; None elsewhere."""
     instrument = instruments.known(symbol)
-    if paper is None or instrument is None or instrument.contract_size is None:
+    if instrument is None or instrument.contract_size is None:
         return None
     for name in sorted(instrument.names):
         spec = await paper.symbol(_NOBODY, name)
@@ -27,7 +49,7 @@ async def spec_of(paper: PracticeGateway | None, symbol: str) -> SymbolSpec | No
     return None
 
 
-async def careful_start(paper: PracticeGateway, spec: SymbolSpec, side: Side, stop: Decimal) -> Decimal | None:
+async def _careful_start(paper: PracticeGateway, spec: SymbolSpec, side: Side, stop: Decimal) -> Decimal | None:
     """Where a market order might begin, at its worst; None where the price cannot be right for this stop."""
     tick = await paper.tick(_NOBODY, spec.name)
     if tick is None:
@@ -36,8 +58,8 @@ async def careful_start(paper: PracticeGateway, spec: SymbolSpec, side: Side, st
     return price * (1 + away * UNSURE) if (price - stop) * away > 0 else None
 
 
-async def loss_per_lot(paper: PracticeGateway, spec: SymbolSpec, side: Side, start: Decimal, stop: Decimal,
-                       currency: str) -> Decimal | None:
+async def _loss_per_lot(paper: PracticeGateway, spec: SymbolSpec, side: Side, start: Decimal, stop: Decimal,
+                        currency: str) -> Decimal | None:
     """What a lot loses on the way to the stop, in ``currency``; None where it cannot be converted."""
     lost = (start - stop) * (1 if side == Side.BUY else -1) * spec.contract_size
     if spec.currency_base == currency:

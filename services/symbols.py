@@ -112,19 +112,30 @@ async def edit(desk: "Desk", user_id: int, account_id: int, symbol: str, broker_
 
 
 async def _at_broker(desk: "Desk", account: Account, name: str) -> str:
-    """The name as the broker spells it. A device does not tell what its broker has: there it is taken as given."""
+    """The name as the broker spells it; taken as given where the account's device has not told what there is."""
     gateway = desk.gateways.get(account.route)
     if gateway is None or account.status != AccountStatus.VERIFIED:
         raise TryLater("The account's terminal cannot be asked.")
-    if not gateway.executes:
-        return name
+    ref = accounts.ref(account)
     try:
-        spec = await gateway.symbol(accounts.ref(account), name)
+        spec = await gateway.symbol(ref, name)
+        if spec is None and not gateway.executes and not await _has_told(gateway, ref):
+            return name
     except GatewayError as error:
         raise TryLater("The terminal does not answer.") from error
     if spec is None:
         raise InvalidRequest("Your broker has no symbol of this name.")
     return spec.name
+
+
+async def _has_told(gateway: Gateway, ref: AccountRef) -> bool:
+    try:
+        await gateway.symbols(ref)
+    except GatewayError as error:
+        if error.code != "not_told":
+            raise
+        return False
+    return True
 
 
 async def forget(session: AsyncSession, user_id: int, account_id: int, symbol: str, now: datetime) -> None:

@@ -142,6 +142,8 @@ def _warning(seen: Outlook, tier: Tier) -> str | None:
     if seen.refusal:
         return words.OUTLOOK.get(seen.refusal, "The order would be refused right now.")
     if seen.account is not None and seen.volume is None:
+        if seen.account.route == Route.DEVICE:
+            return "The volume is worked out when your device tells the price."
         return "Your terminal does not answer. The order will wait for it for a short while."
     return None
 
