@@ -1,6 +1,9 @@
 """Translating the MQL5 files and compiling them with g++, as strictly as g++ can be."""
 
+import hashlib
+import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from ea.proof.translate import structures, translate
@@ -8,32 +11,51 @@ from ea.proof.translate import structures, translate
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "Include" / "Countersign"
 SELF_TEST = HERE.parent / "Scripts" / "Countersign" / "SelfTest.mq5"
+EXPERTS = HERE.parent / "Experts"
 # Conversions that lose something are warnings in MetaEditor too. Variables that nobody set hold rubbish, not zero.
 FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-O1", "-fsigned-char",
          "-fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow", "-fno-sanitize-recover=all",
          "-ftrivial-auto-var-init=pattern", "-fno-lifetime-dse")
+_INCLUDE = re.compile(r'^#include +(?:<Countersign/(\w+\.mqh)>|"([\w/]+\.\w+)")', re.MULTILINE)
 
 
 class DoesNotCompile(Exception):
     """What g++ said."""
 
 
+def parts(program: Path, *more: Path) -> list[Path]:
+    """A program's file, these, and whatever they include of ours, and so on."""
+    found, waiting = dict[Path, None](), [program, *more]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = None
+        for mql, other in _INCLUDE.findall(path.read_text(encoding="utf-8")):
+            named = (place / (mql or other) for place in (path.parent, SOURCES, HERE))
+            waiting += [one for one in named if one.is_file()][:1]
+    return list(found)
+
+
 def translate_into(directory: Path, sources: Path = SOURCES) -> None:
-    """Write the C++ of every file; g++ is told where each line comes from."""
+    """Write the C++ of every file there; g++ is told where each line comes from."""
+    translate_files(directory, sources.glob("*.mq?"))
+
+
+def translate_files(directory: Path, files: Iterable[Path]) -> None:
+    """Write the C++ of these files, as far as they are MQL5."""
     directory.mkdir(parents=True, exist_ok=True)
-    texts = {source: source.read_text(encoding="utf-8")
-             for source in sorted([*SOURCES.glob("*.mq?"), *sources.glob("*.mq?")])}
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(files) if path.suffix in (".mqh", ".mq5")}
     known = set[str]().union(*map(structures, texts.values()))
-    for source, text in texts.items():
-        if source.parent == sources:
-            (directory / source.name).write_text(translate(text, str(source), known), encoding="utf-8")
+    for path, text in texts.items():
+        (directory / path.name).write_text(translate(text, str(path), known), encoding="utf-8")
 
 
-def compile_program(directory: Path, program: Path) -> Path:
+def compile_program(directory: Path, program: Path, *flags: str, called: str | None = None) -> Path:
     """Compile a program that includes files of ``directory``; returns the executable."""
-    target = directory / program.stem
-    done = subprocess.run(("g++", *FLAGS, "-I", str(directory), "-I", str(HERE), str(program), "-o", str(target)),
-                          capture_output=True, text=True, check=False, timeout=120)
+    target = directory / (called or program.stem)
+    done = subprocess.run(("g++", *FLAGS, *flags, "-I", str(directory), "-I", str(HERE), str(program), "-o",
+                           str(target)), capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         raise DoesNotCompile(done.stderr)
     return target
@@ -41,12 +63,27 @@ def compile_program(directory: Path, program: Path) -> Path:
 
 def build(directory: Path, program: str = "driver") -> Path:
     """A program that answers questions about the files."""
-    translate_into(directory)
-    return compile_program(directory, HERE / f"{program}.cpp")
+    source = HERE / f"{program}.cpp"
+    translate_files(directory, parts(source))
+    return compile_program(directory, source)
+
+
+def build_expert(directory: Path, source: Path) -> Path:
+    """A whole Expert Advisor with the terminal around it, which the environment sets up: see ``terminal/``."""
+    translate_files(directory, parts(source))
+    # Half the time of -O1, and the warnings of things that nobody set are still there.
+    return compile_program(directory, HERE / "runner.cpp", "-Og", f'-DEA_SOURCE="{source.name}"', called=source.stem)
 
 
 def build_self_test(directory: Path) -> Path:
     """The script that a terminal runs, as a program of its own."""
-    translate_into(directory)
-    translate_into(directory, SELF_TEST.parent)
+    translate_files(directory, parts(SELF_TEST))
     return compile_program(directory, HERE / "self_test.cpp")
+
+
+def fingerprint(program: Path, *more: Path) -> str:
+    """Of everything that goes into a program."""
+    digest = hashlib.sha256(repr(FLAGS).encode())
+    for path in (*parts(program, *more), Path(__file__), HERE / "translate.py"):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

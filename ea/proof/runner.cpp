@@ -71,6 +71,7 @@ int live(Commands &commands) {
         if (commands.reason >= 0) return commands.reason;
         if (platform().removed) return REASON_PROGRAM;
         if (platform().timer_ms == 0 || proof::program_ms() < due) continue;
+        proof::broker().look_again();
         OnTimer();
         ticks++;
         // Events of the timer do not pile up: one that is late is one.
@@ -86,6 +87,7 @@ int run() {
     const int reason = begun == INIT_SUCCEEDED ? live(commands) : REASON_INITFAILED;
     platform().stopped = true;
     OnDeinit(reason);
+    proof::close_files();
     proof::globals().keep();
     tell("deinit", std::to_string(reason));
     return begun == INIT_SUCCEEDED ? 0 : 3;

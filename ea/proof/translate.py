@@ -24,7 +24,7 @@ _SIZE = re.compile(r"[1-9]\d*|[A-Z][A-Z0-9_]*")
 _SCALARS = "bool|char|uchar|short|ushort|int|uint|long|ulong|float|double|string"
 _DIRECTIVE = re.compile(
     rf'#(?:property\b.*|include +(?:"\w+\.mqh"|<Countersign/\w+\.mqh>)|ifn?def +{_NAME}|else|endif'
-    rf"|define +{_NAME}(?: +(?:\d+|0x[0-9a-fA-F]+))?)\s*")
+    rf"|define +{_NAME}(?: +(?:\d+|\(-\d+\)|0x[0-9a-fA-F]+))?)\s*")
 
 # Words that C++ knows and MQL5 does not, or that mean something else there, or that the subset does without.
 _FOREIGN = re.compile(
@@ -51,7 +51,7 @@ _REFUSED = [
     (re.compile(r"\bcase\s*“"), "a switch on texts"),
     (re.compile(r"\bfor\s*\([^;()]*:"), "a loop over a range"),
     (re.compile(r"\b(?:0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b"), "a number with a suffix"),
-    (re.compile(r"\b0\d"), "a number with a zero before it: octal in C++"),
+    (re.compile(r"(?<![\w.])0\d"), "a number with a zero before it: octal in C++"),
     (re.compile(r"\\\n"), "a line that goes on in the next"),
     (re.compile(rf"\bstruct\b(?!\s+{_NAME}\s*\{{[^{{}}()=]*\}}\s*;)"), "a structure that has more than members"),
     (re.compile(rf"\benum\b(?!\s+{_NAME}\s*\{{[^{{}}]*\}}\s*;)"), "an enumeration of another form"),

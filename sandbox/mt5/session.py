@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.mt5 import views
 from sandbox.mt5.book import Account, Order, digest
 from sandbox.mt5.engine import Outcome
+from sandbox.mt5.faults import Fault
 from sandbox.mt5.market import now_msc
 from sandbox.mt5.rules import DEAL, Request, exact, parsed
 from sandbox.mt5.servers import Instrument
@@ -233,12 +234,12 @@ class Session:
             return self._result(Outcome(10031))
         if fault is None:
             return self._result(self._broker.engine.execute(account, asked))
-        return await self._send_badly(account, asked, fault.kind, fault.seconds)
+        return await self._send_badly(account, asked, fault)
 
-    async def _send_badly(self, account: Account, asked: Request, kind: str, seconds: float) -> dict[str, Any]:
-        execute = self._broker.engine.execute
+    async def _send_badly(self, account: Account, asked: Request, fault: Fault) -> dict[str, Any]:
+        execute, kind, seconds = self._broker.engine.execute, fault.kind, fault.seconds
         refusals = {"requote": 10004, "price_off": 10021, "invalid_fill": 10030, "reject": 10006, "disconnect": 10031,
-                    "lost_order": 10012}
+                    "lost_order": 10012, "refuse": fault.retcode}
         if kind == "disconnect":
             self._broker.away_until[account.login] = now_msc() + int(seconds * 1000)
         if kind == "fail":
@@ -263,7 +264,7 @@ class Session:
         outcome = execute(account, asked)
         if kind == "no_answer":
             raise Hangup
-        return self._result(Outcome(10012) if kind == "timeout_after_fill" else outcome)
+        return self._result(Outcome(fault.retcode) if kind == "timeout_after_fill" else outcome)
 
     def _half(self, asked: Request) -> Decimal | None:
         symbol = self._listed().get(asked.symbol)

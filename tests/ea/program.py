@@ -4,7 +4,9 @@ import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,17 +28,18 @@ def require_compiler() -> None:
         pytest.skip("g++ is not installed here")
 
 
-def built_once(directory: Path, program: str = "driver") -> Path:
-    """A program, compiled by whichever test process comes first; the others wait for it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
+def built_once(base: Path, name: str, build: Callable[[Path], Path], *sources: Path) -> Path:
+    """A program of these sources, compiled by whichever test process comes first; the others wait for it."""
+    base.mkdir(parents=True, exist_ok=True)
+    directory = base / f"{name}-{proof.fingerprint(*sources)}"
+    with (base / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        target = directory / "built" / program
-        if not target.exists():
+        if not directory.exists():
             # A compiler that is ended midway must leave no half of a program behind.
-            proof.build(directory / "building", program)
-            (directory / "building").rename(directory / "built")
-    return target
+            with tempfile.TemporaryDirectory(dir=base) as unfinished:
+                assert build(Path(unfinished) / "built").name == name
+                (Path(unfinished) / "built").rename(directory)
+    return directory / name
 
 
 class Program:

@@ -34,6 +34,7 @@ def cpp(source: str) -> str:
     ("struct S { int n; }; void f(const S &s, int n) {}", "struct S { int n; }; void f(const S &s, int n) {}"),
     ("MqlTradeRequest request = {};", "MqlTradeRequest request = {};"),
     ("datetime t = TimeGMT();", "datetime t = TimeGMT();"),
+    ("double x = 1.08 + 0.07;", "double x = 1.08 + 0.07;"),
     ("input int Period = 3; // seconds", 'const int Period = proof::input_of<int>("Period", 3);           '),
     ('input string Url = "a;b";', 'const string Url = proof::input_of<string>("Url", string("a;b"));'),
     ('input group "Where"\ninput bool Loud = true;',
@@ -64,10 +65,20 @@ def test_lines_keep_their_numbers(path: Path) -> None:
         assert names <= set(re.findall(r"Cs\w+", new)), number
 
 
-def test_every_file_is_asked_by_a_program() -> None:
-    programs = [path.read_text(encoding="utf-8") for path in proof.HERE.glob("*.cpp")]
-    asked = {name for text in programs for name in re.findall(r'#include "(\w+\.mqh)"', text)}
-    assert {path.name for path in FILES} == asked
+def test_every_file_is_part_of_a_program() -> None:
+    programs = [*proof.HERE.glob("*.cpp"), *proof.EXPERTS.glob("*.mq5")]
+    assert {*FILES} <= {part for program in programs for part in proof.parts(program)}
+
+
+def test_a_program_is_another_when_a_part_of_it_is(tmp_path: Path) -> None:
+    (tmp_path / "Program.mq5").write_text('#include "Part.mqh"\n#include <Countersign/Sha256.mqh>\n')
+    (tmp_path / "Part.mqh").write_text("int n;\n")
+    program = tmp_path / "Program.mq5"
+    assert {path.name for path in proof.parts(program)} == {"Program.mq5", "Part.mqh", "Sha256.mqh"}
+    before = proof.fingerprint(program)
+    assert proof.fingerprint(program) == before
+    (tmp_path / "Part.mqh").write_text("long n;\n")
+    assert proof.fingerprint(program) != before
 
 
 def test_files_stay_small() -> None:

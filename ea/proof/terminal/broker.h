@@ -26,7 +26,7 @@ class Broker {
     // The answer, or nothing where the broker cannot be reached or has none. `sent` is called between.
     Json ask(const std::string &call, const std::string &arguments, void (*sent)() = nullptr) {
         if (!signed_in()) return Json();
-        if (sent) asked_ms_.clear();
+        if (sent) look_again();
         try {
             return exchange(call, arguments, sent).at("ok");
         } catch (const Cut &) {
@@ -35,6 +35,8 @@ class Broker {
             return Json();
         }
     }
+
+    void look_again() { asked_ms_.clear(); }
 
     // Whether the terminal has its trade server.
     bool connected() { return fresh("terminal_info", "{}").at("connected").truth(); }
@@ -49,8 +51,8 @@ class Broker {
     std::map<std::string, Json> kept_ = {};
     std::map<std::string, long> asked_ms_ = {};
 
-    // What was asked a moment ago is not asked again, unless something was sent since: a terminal hears of changes a
-    // little later as well.
+    // What was asked a moment ago is not asked again, unless something was sent since or another event has come: a
+    // terminal hears of changes a little later as well.
     const Json &fresh(const std::string &call, const std::string &arguments) {
         Json &kept = kept_[call + arguments];
         const long now = milliseconds_of(CLOCK_MONOTONIC);

@@ -47,25 +47,27 @@ struct OpenFile {
     std::string content = {};
     std::size_t place = 0;
     std::size_t dirty_from = std::string::npos;
+    std::size_t dirty_end = 0;
 
     void put(const std::string &bytes) {
         if (content.size() < place + bytes.size()) content.resize(place + bytes.size());
         content.replace(place, bytes.size(), bytes);
         dirty_from = std::min(dirty_from, place);
         place += bytes.size();
+        dirty_end = std::max(dirty_end, place);
     }
 
     // In two halves, between which the power can go.
     void flush() {
         if (dirty_from == std::string::npos) return;
         point("write");
-        const std::size_t half = dirty_from + (content.size() - dirty_from) / 2;
-        if (platform().disk == "good") {
+        const std::size_t half = dirty_from + (dirty_end - dirty_from) / 2;
+        if (platform().disk != "full") {
             write_out(dirty_from, half);
             point("half a write");
-            write_out(half, content.size());
+            write_out(half, dirty_end);
         }
-        dirty_from = std::string::npos;
+        dirty_from = std::string::npos, dirty_end = 0;
     }
 
  private:
@@ -163,6 +165,15 @@ inline void FileClose(int handle) {
     proof::open_files().erase(handle);
 }
 
+namespace proof {
+
+// What a terminal does for a program that has ended in order.
+inline void close_files() {
+    while (!open_files().empty()) FileClose(open_files().begin()->first);
+}
+
+}  // namespace proof
+
 inline ulong FileSize(int handle) { return proof::file_of(handle).content.size(); }
 inline ulong FileTell(int handle) { return proof::file_of(handle).place; }
 inline bool FileIsEnding(int handle) { return proof::file_of(handle).place >= proof::file_of(handle).content.size(); }
@@ -181,7 +192,7 @@ inline OpenFile *to_write(int handle, int kind) {
     OpenFile &file = file_of(handle);
     if (!(file.flags & kind)) throw std::logic_error("a binary file is no text file");
     if (!(file.flags & FILE_WRITE)) return failed(ERR_FILE_NOTTOWRITE, nullptr);
-    return platform().disk == "good" ? &file : failed(ERR_FILE_NOTTOWRITE, nullptr);
+    return platform().disk != "full" ? &file : failed(ERR_FILE_NOTTOWRITE, nullptr);
 }
 inline OpenFile *to_read(int handle, int kind) {
     OpenFile &file = file_of(handle);
@@ -264,7 +275,7 @@ inline bool FileMove(const string &source, int common, const string &target, int
     const std::string from = proof::path_of(source, common), to = proof::path_of(target, mode);
     if (from.empty() || to.empty()) return false;
     if (!proof::is_file(from)) return proof::failed(ERR_FILE_NOT_EXIST, false);
-    if (!proof::is_free(from) || proof::platform().disk == "read-only")
+    if (!proof::is_free(from) || proof::platform().disk == "read-only" || proof::platform().disk == "stuck")
         return proof::failed(ERR_CANNOT_OPEN_FILE, false);
     if (!proof::makes_room(to, mode)) return false;
     proof::point("moving a file");
@@ -277,7 +288,8 @@ inline bool FileCopy(const string &source, int common, const string &target, int
     const std::string from = proof::path_of(source, common), to = proof::path_of(target, mode);
     if (from.empty() || to.empty()) return false;
     if (!proof::is_file(from)) return proof::failed(ERR_FILE_NOT_EXIST, false);
-    if (proof::platform().disk != "good") return proof::failed(ERR_CANNOT_OPEN_FILE, false);
+    if (proof::platform().disk == "full" || proof::platform().disk == "read-only")
+        return proof::failed(ERR_CANNOT_OPEN_FILE, false);
     if (!proof::makes_room(to, mode)) return false;
     proof::point("copying a file");
     std::filesystem::create_directories(std::filesystem::path(to).parent_path());

@@ -24,12 +24,12 @@ struct Platform {
     int last_error = 0;
     long points = 0;
     long kill_at = std::stol(setting("EA_KILL_AT", "0"));
-    bool tells_points = setting("EA_TELL_POINTS") == "1";
+    bool tells_points = setting("EA_COUNT_CALLS") == "1";
     double speed = number_setting("EA_SPEED", 1);
     long skew_seconds = std::stol(setting("EA_CLOCK_SKEW_SECONDS", "0"));
     long zone_seconds = std::stol(setting("EA_TIME_ZONE_SECONDS", "0"));
     bool expert_allowed = setting("EA_TRADE_ALLOWED", "1") == "1";
-    std::string disk = "good";  // or "full", or "read-only"
+    std::string disk = setting("EA_DISK", "good");  // or "full", "read-only", or "stuck": nothing can be moved
     long timer_ms = 0;
     long advanced_ms = 0;
     bool removed = false;

@@ -114,6 +114,7 @@ inline bool SymbolSelect(const string &name, bool wanted) {
     if (proof::symbol_of(name).kind != proof::Json::OBJECT) return proof::failed(ERR_MARKET_UNKNOWN_SYMBOL, false);
     if (wanted && !proof::symbol_of(name).at("select").truth() && proof::setting("EA_SLOW_QUOTES") == "1")
         proof::just_selected().insert(proof::utf8(name));
+    proof::broker().look_again();
     return proof::broker().ask("symbol_select", "{\"symbol\": " + proof::json_text(proof::utf8(name)) +
                                ", \"enable\": " + (wanted ? "true" : "false") + "}").truth();
 }

@@ -93,7 +93,8 @@ inline bool OrderSend(const MqlTradeRequest &request, MqlTradeResult &result) {
         return proof::refused(result, 10012, ERR_TRADE_SEND_FAILED);
     }
     proof::point("order answered");
-    if (answer.kind != proof::Json::OBJECT) return proof::refused(result, 10011, ERR_TRADE_SEND_FAILED);
+    // The terminal itself refused: no code of a trade server.
+    if (answer.kind != proof::Json::OBJECT) return proof::refused(result, 0, ERR_TRADE_SEND_FAILED);
     result = {static_cast<uint>(answer.at("retcode").whole()), static_cast<ulong>(answer.at("deal").whole()),
               static_cast<ulong>(answer.at("order").whole()), answer.at("volume").number(),
               answer.at("price").number(), answer.at("bid").number(), answer.at("ask").number(),
