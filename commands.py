@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import backups
 import cashdesk
 import config
+import device
 import migrations
 import terminals
 from backups import BackupFailed
@@ -66,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     host = verbs.add_parser("terminal-host", help="offer the MetaTrader terminals of this machine to a desk elsewhere")
     host.add_argument("--listen", type=terminals.address, required=True, metavar="ADDR:PORT")
     host.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    made = verbs.add_parser("device", help="trade one account at a terminal of this machine, as a desk's device")
+    made.add_argument("--config", type=Path, required=True, metavar="FILE", help="see docs/device-client.md")
+    made.add_argument("--code", help="a pairing code, needed once")
+    made.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
     return top
 
 
@@ -77,6 +82,8 @@ def _telegram_id(text: str) -> int:
 
 def run_verb(arguments: argparse.Namespace) -> int:
     """Carry out everything but ``run`` and ``sandbox``; returns the exit status."""
+    if arguments.verb == "device":
+        return _run_device(arguments)
     try:
         settings = config.load()
     except ConfigurationError as error:
@@ -96,6 +103,14 @@ def run_verb(arguments: argparse.Namespace) -> int:
     except (DatabaseUnavailable, OSError) as error:
         return _say(arguments, {"error": str(error)}, str(error), status=EX_FAILED)
     return _say(arguments, result, text)
+
+
+def _run_device(arguments: argparse.Namespace) -> int:
+    try:
+        chosen = device.load(arguments.config, arguments.code)
+    except ConfigurationError as error:
+        return report_faults(error.faults, as_json=arguments.json)
+    return device.run(chosen, as_json=arguments.json)
 
 
 class CommandFailed(Exception):

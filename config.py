@@ -8,7 +8,7 @@ import binascii
 import re
 import ssl
 import tomllib
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from os import environ as process_environ
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +73,7 @@ class Settings(Section):
 def load(environ: Mapping[str, str] | None = None, overlay: Mapping[str, Any] | None = None) -> Settings:
     """Read config.toml and the environment; raise ConfigurationError with every fault."""
     faults: list[str] = []
-    values = _read_environment(process_environ if environ is None else environ, faults)
+    values = read_environment(VARIABLES, environ, faults)
     facts = _read_facts(values.get("CONFIG"), overlay or {}, faults)
     checked = _read_places(values, faults)
     if facts is not None and facts.terminal.host:
@@ -96,10 +96,12 @@ def decode_key(text: str) -> bytes:
     return key
 
 
-def _read_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+def read_environment(names: Collection[str], environ: Mapping[str, str] | None, faults: list[str]) -> dict[str, str]:
+    """What is set of these variables, by themselves or as ``NAME_FILE``."""
+    given = process_environ if environ is None else environ
     values: dict[str, str] = {}
-    for name in sorted(VARIABLES):
-        value, file = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    for name in sorted(names):
+        value, file = given.get(name, ""), given.get(f"{name}_FILE", "")
         if value and file:
             faults.append(f"{name}: set both as {name} and as {name}_FILE")
         elif file:

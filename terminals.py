@@ -100,11 +100,7 @@ def run_host(settings: Settings, listen: tuple[str, int], *, as_json: bool = Fal
 
 
 async def _host(settings: Settings, listen: tuple[str, int], *, as_json: bool, extra_path: Path | None) -> None:
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last is how Windows asks
-        if hasattr(signal, name):
-            # Not the loop's own way of it, which Windows does not have.
-            signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(stopped.set))
+    stopped = told_to_stop()
     host = TerminalHost(local_launcher(settings, extra_path), tls.for_host(_files(settings)), rules_of(settings))
     try:
         port = await host.start(*listen)
@@ -113,3 +109,13 @@ async def _host(settings: Settings, listen: tuple[str, int], *, as_json: bool, e
         await stopped.wait()
     finally:
         await host.close()
+
+
+def told_to_stop() -> asyncio.Event:
+    """Set when the process is asked to end."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last is how Windows asks
+        if hasattr(signal, name):
+            # Not the loop's own way of it, which Windows does not have.
+            signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(stopped.set))
+    return stopped

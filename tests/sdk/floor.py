@@ -1,0 +1,194 @@
+"""A person, a desk, a broker, and the device clients between them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from models.device import DeviceAck
+from models.order import Order, OrderStatus
+from sandbox.mt5 import WHEEL
+from sandbox.mt5.broker import Broker
+from sdk import AccountRef, DeviceClient, DeviceSettings, Key, Rules, metatrader
+from services import tiers
+from terminal.mt5.calls import SupervisionRules
+from tests.running import until
+from tests.webapp.conftest import Door
+
+LOGIN, PASSWORD, SERVER = "5001", "correct horse", "Sandbox-MT5"
+GOLD = {"symbol": "XAUUSD", "side": "buy", "order_type": "market", "stop_loss": "2300.00", "take_profits": ["2450.00"]}
+# Nobody waits for half a minute here; what the true figures are is in sdk/rules.py.
+BRISK = Rules(shows_within_seconds=2.0, look_seconds=0.3, busy_seconds=0.3, poll_seconds=0.3, open_seconds=0.5,
+              idle_seconds=0.5)
+PATIENT = SupervisionRules(start_seconds=40.0, call_seconds=20.0, send_seconds=20.0, start_every_seconds=0.0,
+                           terminals=1)
+LEG = 0xF << 44
+CLOSED = (OrderStatus.CLOSED,)
+
+
+class Running:
+    """A client in this process, with the terminal that is its own."""
+
+    def __init__(self, settings: DeviceSettings, folder: Path) -> None:
+        self.settings = settings
+        self.terminal = metatrader(folder, settings.data, PASSWORD, {}, rules=PATIENT, extra_path=WHEEL)
+        self.client = DeviceClient(settings, self.terminal)
+        self._stopping = asyncio.Event()
+        self.task = asyncio.create_task(self.client.run(self._stopping))
+
+    async def stop(self) -> None:
+        """As SIGTERM does; whatever the client ended with is raised."""
+        self._stopping.set()
+        try:
+            await self.task
+        finally:
+            await self.terminal.close_all()
+
+
+class Floor:
+    """One look at the books of the desk and the broker."""
+
+    def __init__(self, door: Door, broker: Broker, folder: Path, terminal: Path) -> None:
+        self.door, self.broker, self.folder, self.terminal = door, broker, folder, terminal
+        self.running: list[Running] = []
+        self.token = ""
+
+    async def open(self) -> None:
+        """Somebody comes and has a plan."""
+        self.provider = await self.door.provider("Desk Alpha")
+        user_id, self.token = await self.door.person()
+        vip = self.door.desk.catalogue.named("vip")
+        assert vip is not None
+        async with self.door.desk.database.writing() as session:
+            tiers.grant(session, vip, user_id, 30, "manual", datetime.now(UTC))
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        status, told, _ = await self.door.call(method, f"/api/v1{path}", token=self.token, body=body)
+        assert status < 300, told
+        return told
+
+    # -- devices -------------------------------------------------------------------------------------------
+
+    def settings(self, name: str = "device", **more: Any) -> DeviceSettings:
+        given: dict[str, Any] = {"rules": BRISK, **more}
+        return DeviceSettings(self.door.base, self.folder / name, AccountRef(LOGIN, SERVER), **given)
+
+    async def code(self, name: str = "VPS") -> str:
+        """A pairing code."""
+        return str((await self.call("POST", "/devices/pairing", {"name": name}))["code"])
+
+    async def key(self, name: str = "VPS", **more: Any) -> Key:
+        """A device made by hand."""
+        made = await self.call("POST", "/devices", {"name": name, **more})
+        return Key.of(made["device"]["id"], made["secret"])
+
+    def start(self, settings: DeviceSettings) -> Running:
+        running = Running(settings, self.terminal)
+        self.running.append(running)
+        return running
+
+    async def serve(self, **more: Any) -> Running:
+        """Pair a device, wait for its first report, link its account with it."""
+        settings = self.settings(**{"code": await self.code(), **more})
+        running = self.start(settings)
+        await self.link()
+        return replace_code(running)
+
+    async def link(self) -> None:
+        """Link the account that the only device has reported."""
+        async def linked() -> Any:
+            devices = (await self.call("GET", "/devices"))["items"]
+            if not devices:
+                return None
+            [device] = devices
+            status, told, _ = await self.door.call("POST", "/api/v1/accounts/link", token=self.token,
+                                                   body={"route": "device", "device_id": device["id"]})
+            return told if status == 201 else None
+
+        account = await until("the account is linked", linked)
+        self.account = f"/accounts/{account['id']}"
+        await self.size({"mode": "fixed", "volume": "0.10"})
+
+    async def size(self, sizing: dict[str, str]) -> None:
+        await self.call("PATCH", self.account, {"sizing": sizing})
+
+    async def rest(self) -> None:
+        """Every client stops."""
+        running, self.running = self.running, []
+        for one in running:
+            await one.stop()
+
+    # -- orders --------------------------------------------------------------------------------------------
+
+    async def approve(self, **signal: Any) -> int:
+        """A signal, approved: the number of the order it makes."""
+        await self.door.publish(self.provider, **{**GOLD, "external_id": secrets.token_hex(8), **signal})
+        approval = await self.door.waiting(self.token)
+        decided = await self.call("POST", f"/approvals/{approval['id']}/approve",
+                                  {"terms_hash": approval["terms_hash"]})
+        return int(decided["order"]["id"])
+
+    async def order(self, order_id: int) -> Order:
+        async with self.door.desk.database.reading() as session:
+            return await session.get_one(Order, order_id)
+
+    async def acks(self, order_id: int) -> list[str]:
+        """What devices said of it, in order."""
+        async with self.door.desk.database.reading() as session:
+            return list(await session.scalars(select(DeviceAck.status).where(DeviceAck.order_id == order_id)
+                                              .order_by(DeviceAck.id)))
+
+    async def until_order(self, order_id: int, *statuses: OrderStatus) -> Order:
+        async def there() -> Order | None:
+            order = await self.order(order_id)
+            return order if order.status in statuses else None
+
+        found: Order = await until(f"order {order_id} is {statuses}", there)
+        return found
+
+    # -- the broker ----------------------------------------------------------------------------------------
+
+    def traded(self, magic: int | None) -> Decimal:
+        """What was opened at the broker for an order."""
+        return sum((deal.volume for deal in self.broker.book.deals.values()
+                    if deal.entry == 0 and deal.magic & ~LEG == magic), Decimal(0))
+
+    def set_gold(self, bid: str) -> None:
+        self.broker.set_price("XAUUSD", Decimal(bid), Decimal(bid) + Decimal("0.20"))
+
+    async def until_true(self, what: str, check: Callable[[], Any]) -> Any:
+        async def look() -> Any:
+            return check()
+
+        return await until(what, look)
+
+
+def replace_code(running: Running) -> Running:
+    """The code is used up: what starts again has only what was kept."""
+    running.settings = replace(running.settings, code=None)
+    return running
+
+
+@asynccontextmanager
+async def opened(door: Door, folder: Path) -> AsyncIterator[Floor]:
+    """The floor; everything on it is ended whatever happens."""
+    broker = Broker(folder / "broker.db")
+    await broker.start()
+    try:
+        terminal = broker.write_terminal_folder(folder / "terminal").parent
+        broker.add_account(LOGIN, PASSWORD, server=SERVER, balance=Decimal(1_000_000))
+        floor = Floor(door, broker, folder, terminal)
+        await floor.open()
+        try:
+            yield floor
+        finally:
+            await floor.rest()
+    finally:
+        await broker.stop()
