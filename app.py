@@ -40,13 +40,16 @@ from sandboxed import Surroundings
 from services import accounts, approvals, background, canary, execution, recovery, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
+from services.device_keys import DeviceKeys
 from services.device_rules import DeviceRules
 from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
 from services.reports import Reports
+from services.sightings import Sightings
 from services.sizing import SizingRules
 from services.vault import Vault
+from services.waiting_orders import WaitingOrders
 from services.warmup import Looks
 from terminal.paper.gateway import PaperGateway
 from terminal.paper.quotes import QuoteFeed
@@ -165,6 +168,8 @@ async def _open_desk(stack: AsyncExitStack, settings: Settings, supervisor: Supe
     supervisor.start("paper_market", partial(gateway.run, supervisor.stopping))
     supervisor.start("changes", partial(desk.positions.listen, supervisor.stopping))
     supervisor.start("events", partial(desk.events.listen, supervisor.stopping))
+    supervisor.start("sightings", partial(desk.sightings.run, supervisor.stopping))
+    supervisor.start("waiting_orders", partial(desk.waiting_orders.run, supervisor.stopping))
     supervisor.start("loop_lag", partial(watch_loop, metrics, supervisor.stopping))
     return desk
 
@@ -218,6 +223,8 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
                          written=presenters.written, start=supervisor.spawn,
                          changed=events.account_changed),
         owners=Owners(database, redis, supervisor.spawn), events=events,
+        device_keys=DeviceKeys(database, redis, vault, supervisor.spawn), sightings=Sightings(database),
+        waiting_orders=WaitingOrders(database),
         looks=Looks(redis, timedelta(minutes=facts.positions.warm_minutes)),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),
@@ -233,7 +240,7 @@ async def _open_doors(stack: AsyncExitStack, settings: Settings, desk: Desk,
     """The chat door, the HTTP door, and the loops behind them."""
     assert settings.bot_token is not None
     may_open = settings.public_url.startswith("https://") or surroundings is not None
-    links = Links(settings.public_url if may_open else None)
+    links = Links(settings.public_url if may_open else None, settings.public_url)
     token = settings.bot_token.get_secret_value()
     bot = session.connect(token, settings.telegram_api_base, desk.metrics)
     stack.push_async_callback(bot.session.close)

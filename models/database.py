@@ -6,7 +6,7 @@ that may not write. PostgreSQL uses one ordinary pool for both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
@@ -32,6 +32,7 @@ class Database:
         self._writing = async_sessionmaker(writer, expire_on_commit=False)
         self._reading = async_sessionmaker(reader, expire_on_commit=False)
         self._told: list[Callable[[AsyncSession], None]] = []
+        self._awaited: list[Callable[[AsyncSession], Awaitable[None]]] = []
         # Fair turns for the one SQLite writer: waiting here costs nothing and never times out.
         self._turn: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
 
@@ -60,10 +61,16 @@ class Database:
                 yield session
             for tell in self._told:
                 tell(session)
+        for tell_others in self._awaited:
+            await tell_others(session)
 
     def on_commit(self, tell: Callable[[AsyncSession], None]) -> None:
         """Call this with every session of this process that has committed; what it has to know is in ``info``."""
         self._told.append(tell)
+
+    def after_commit(self, tell: Callable[[AsyncSession], Awaitable[None]]) -> None:
+        """The same, awaited before the block ends: the next one may write meanwhile. It must not raise."""
+        self._awaited.append(tell)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

@@ -17,7 +17,7 @@ from models.order import Order
 from models.provider import Provider
 from models.signal import Signal, SignalStatus, Terms
 from models.user import User
-from services import accounts, audit, events, orders, outbox, terms
+from services import accounts, audit, events, orders, outbox, terms, waiting_orders
 from services.errors import (
     AlreadyDecided,
     ApprovalExpired,
@@ -87,6 +87,7 @@ async def approve(session: AsyncSession, rules: Rules, user_id: int, approval_id
     row = await session.get_one(Terms, await _terms_id(session, approval_id))
     order = orders.intend(row, approval_id, user_id, account.id, current.expires_at, rules.execute_within, now)
     session.add(order)
+    waiting_orders.note(session, account.id)
     audit.record(session, now, "approved", "approval", approval_id, user_id=user_id, door=door,
                  terms_hash=current.terms_hash, account_id=account.id)
     await session.flush()

@@ -11,13 +11,16 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervisor, Wake
 from services import approvals, execution
 from services.auth import Tokens
+from services.device_keys import DeviceKeys
 from services.device_rules import DeviceRules
 from services.event_hub import EventHub
 from services.owners import Owners
 from services.positions import Reader
+from services.sightings import Sightings
 from services.sign_ins import SignIns
 from services.tiers import Catalogue
 from services.vault import Vault
+from services.waiting_orders import WaitingOrders
 from services.warmup import Looks
 from terminal.protocol import Gateway, PracticeGateway
 
@@ -62,6 +65,9 @@ class Desk:
     """The practice broker, which opens accounts by itself."""
     positions: Reader
     owners: Owners
+    device_keys: DeviceKeys
+    sightings: Sightings
+    waiting_orders: WaitingOrders
     events: EventHub
     looks: Looks
     approval_rules: approvals.Rules

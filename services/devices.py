@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, Route
 from models.device import Device, DeviceSnapshot, DeviceSymbol
-from services import accounts, audit, tiers
+from services import accounts, audit, device_keys, tiers
 from services.desk import Desk
+from services.device_keys import DeviceKey as DeviceKey
+from services.device_keys import previous_secret_place, secret_place
 from services.errors import LimitReached, NameTaken, NotFound
 from services.upsert import insert
 from services.vault import Vault
@@ -55,23 +57,6 @@ class Registered:
 
     device: DeviceView
     secret: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceKey:
-    """What a device's requests are checked with, and whose they are.
-
-    ``previous_secret`` is good too until ``previous_until``, or until the present one is first used.
-    """
-
-    key_id: str
-    user_id: int
-    account_id: int | None
-    secret: bytes
-    key_number: int = 1
-    previous_secret: bytes | None = None
-    previous_until: datetime | None = None
-    requires_envelope: bool = False
 
 
 async def register(desk: Desk, user_id: int, name: str, account_id: int | None, now: datetime) -> Registered:
@@ -153,6 +138,7 @@ async def change(session: AsyncSession, user_id: int, device_id: str, now: datet
         device.requires_envelope = requires_envelope
     if binding is not None and binding.account_id != device.account_id:
         await _bind(session, device, binding.account_id, now)
+    device_keys.note_change(session, device_id)
     audit.record(session, now, "device_changed", "device", None, user_id=user_id, device_id=device_id, name=name,
                  requires_envelope=requires_envelope, account_id=device.account_id)
     return view(device, now)
@@ -208,6 +194,7 @@ async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: s
     if not (grace and has_previous):
         device.key_number += 1
     device.sealed_secret = vault.seal(secret, secret_place(device_id, user_id))
+    device_keys.note_change(session, device_id)
     _record(session, now, "device_rotated", user_id, device_id)
     return Registered(view(device, now), _shown(secret))
 
@@ -223,6 +210,7 @@ async def revoke(session: AsyncSession, user_id: int, device_id: str, now: datet
     await _stop_vouching(session, device_id, "device_revoked", now)
     await session.execute(delete(DeviceSnapshot).where(DeviceSnapshot.device_id == device_id))
     await session.execute(delete(DeviceSymbol).where(DeviceSymbol.device_id == device_id))
+    device_keys.note_change(session, device_id)
     _record(session, now, "device_revoked", user_id, device_id)
     return view(device, now)
 
@@ -236,31 +224,6 @@ async def _in_use(session: AsyncSession, user_id: int, device_id: str) -> Device
     if device is None or device.revoked_at is not None:
         raise NotFound
     return device
-
-
-async def signing_key(session: AsyncSession, vault: Vault, key_id: str) -> DeviceKey | None:
-    """What a device signs with; None when it is unknown or revoked. Until when the previous one is good is told."""
-    row = (await session.execute(
-        select(Device.user_id, Device.account_id, Device.sealed_secret, Device.key_number,
-               Device.sealed_previous_secret, Device.previous_until, Device.requires_envelope).where(
-            Device.id == key_id, Device.revoked_at.is_(None)))).one_or_none()
-    if row is None:
-        return None
-    secret = vault.open(row.sealed_secret, secret_place(key_id, row.user_id))
-    previous = None if row.sealed_previous_secret is None else vault.open(
-        row.sealed_previous_secret, previous_secret_place(key_id, row.user_id))
-    return DeviceKey(key_id, row.user_id, row.account_id, secret, row.key_number, previous, row.previous_until,
-                     row.requires_envelope)
-
-
-def secret_place(device_id: str, user_id: int) -> str:
-    """What a device's sealed secret is bound to."""
-    return f"devices:sealed_secret:{device_id}:{user_id}"
-
-
-def previous_secret_place(device_id: str, user_id: int) -> str:
-    """The same for the secret before it."""
-    return f"devices:sealed_previous_secret:{device_id}:{user_id}"
 
 
 def _shown(secret: bytes) -> str:

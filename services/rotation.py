@@ -16,7 +16,7 @@ from models.account import Account
 from models.database import Database
 from models.device import Device
 from models.provider import ProviderKey
-from services import accounts, devices, providers
+from services import accounts, device_keys, providers
 from services.vault import Vault
 
 CHUNK = 100
@@ -35,8 +35,8 @@ class Kept:
 
 COLUMNS = (
     Kept(ProviderKey.key_id, ProviderKey.sealed_secret, (ProviderKey.key_id,), providers.secret_place),
-    Kept(Device.id, Device.sealed_secret, (Device.id, Device.user_id), devices.secret_place),
-    Kept(Device.id, Device.sealed_previous_secret, (Device.id, Device.user_id), devices.previous_secret_place),
+    Kept(Device.id, Device.sealed_secret, (Device.id, Device.user_id), device_keys.secret_place),
+    Kept(Device.id, Device.sealed_previous_secret, (Device.id, Device.user_id), device_keys.previous_secret_place),
     Kept(Account.id, Account.sealed_password, (Account.id, Account.user_id), accounts.password_place),
 )
 

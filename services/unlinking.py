@@ -9,7 +9,7 @@ from models.account import Account, Route
 from models.device import Device
 from models.order import Order, OrderStatus
 from models.position import ActStatus, PositionAct
-from services import orders
+from services import device_keys, orders
 
 NOT_SENT, NOT_SEEN = "account_unlinked", "unlinked_unseen"
 
@@ -19,7 +19,10 @@ async def let_go(session: AsyncSession, account: Account, now: datetime) -> None
 
     The practice broker goes on telling what became of an order; any other terminal is closed with the account.
     """
-    await session.execute(update(Device).where(Device.account_id == account.id).values(account_id=None))
+    detached = await session.scalars(
+        update(Device).where(Device.account_id == account.id).values(account_id=None).returning(Device.id))
+    for device_id in detached.all():
+        device_keys.note_change(session, device_id)
     await _end_orders(session, account.id, (OrderStatus.QUEUED, OrderStatus.LEASED), OrderStatus.REJECTED, NOT_SENT,
                       now)
     await _end_acts(session, account.id, (ActStatus.QUEUED,), NOT_SENT, now)

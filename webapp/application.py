@@ -9,6 +9,7 @@ from config import Settings
 from services.billing import Cashier
 from services.desk import Desk
 from webapp import keys, middlewares, pages
+from webapp.claims import Claims
 from webapp.hints import Hints
 from webapp.lane import Lane
 from webapp.limits import Breaker, Limits
@@ -32,6 +33,7 @@ def build(desk: Desk, settings: Settings, ready: Callable[[], Awaitable[bool]], 
     breaker = Breaker()  # one for all: a request waits for a Redis that hangs once at most
     app[keys.limits] = Limits(desk.redis, settings.facts.limits, desk.metrics, breaker, desk.supervisor.spawn)
     app[keys.verdicts] = Verdicts(desk.tokens)
+    app[keys.claims] = Claims(desk.redis)
     app[keys.hints] = Hints(desk.redis, breaker)
     app[keys.console_origin] = console_origin
     app[keys.bot_username] = bot_username

@@ -13,28 +13,34 @@ from runtime import valkey
 from runtime.coalescing import Coalesced
 from runtime.line import Script
 
-# KEYS: what is counted; ARGV: for each the most, how many have passed already, and whether one more asks to.
-# Answers how many more could pass after it, below zero the seconds to wait.
-_COUNT = Script("""
+# For scripts: counts one name, at most so many a minute, when so many have passed already and one more asks to or not
+# (1 or 0). How many more could pass after it, below zero the seconds to wait.
+COUNT = """
 local time = redis.call('TIME')
 local minute = math.floor(time[1] / 60)
 local left = 60 - (time[1] % 60) - time[2] / 1000000
-local answers = {}
-for number, name in ipairs(KEYS) do
-  local at, here = number * 3, name .. ':' .. minute
-  local most, count = tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1])
-  local now = tonumber(redis.call('GET', here) or '0') + count
+local function count(name, most, passed, asks)
+  local here, answer = name .. ':' .. minute, nil
+  local now = tonumber(redis.call('GET', here) or '0') + passed
   local before = tonumber(redis.call('GET', name .. ':' .. (minute - 1)) or '0')
   local room = most - now - math.floor(before * left / 60)
   if room > 0 then
-    local asks = tonumber(ARGV[at])
-    count, answers[number] = count + asks, room - asks
+    passed, answer = passed + asks, room - asks
   elseif now < most then
-    answers[number] = -math.max(1, math.ceil(left - 60 * (most - now) / before))
+    answer = -math.max(1, math.ceil(left - 60 * (most - now) / before))
   else
-    answers[number] = -math.max(1, math.ceil(left))
+    answer = -math.max(1, math.ceil(left))
   end
-  if count > 0 and redis.call('INCRBY', here, count) == count then redis.call('EXPIRE', here, 120) end
+  if passed > 0 and redis.call('INCRBY', here, passed) == passed then redis.call('EXPIRE', here, 120) end
+  return answer
+end
+"""
+# KEYS: what is counted; ARGV: for each the most, how many have passed already, and whether one more asks to.
+_COUNT = Script(COUNT + """
+local answers = {}
+for number, name in ipairs(KEYS) do
+  local at = number * 3
+  answers[number] = count(name, tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1]), tonumber(ARGV[at]))
 end
 return answers
 """)

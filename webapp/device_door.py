@@ -4,20 +4,24 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from redis.exceptions import RedisError
 
-from services import devices
-from services.devices import DeviceKey
+from services import device_keys, replays
+from services.desk import Desk
+from services.device_keys import DeviceKey, Known
 from services.errors import TryLater, Unauthenticated
 from services.vault import SealBroken
 from webapp import keys
-from webapp.limits import Away
-from webapp.security import Plain, count_failure
-from webapp.signed import body_within, claim_nonce, headers_of, is_genuine, is_of_now
+from webapp.claims import CHANGED, UNSETTLED, USED, Answer, Claim
+from webapp.security import Plain, count_failure, now
+from webapp.signed import Signed, body_within, headers_of, is_genuine, is_of_now
 from wire import signing
 
 log = structlog.get_logger(__name__)
 
 DeviceHandler = Callable[[web.Request, DeviceKey], Awaitable[web.StreamResponse]]
+# A key may change while its request is looked at; one that changes all the time has to come back later.
+TRIES = 4
 
 
 def signed_by_device(handler: DeviceHandler, *, limit: int) -> Plain:
@@ -30,8 +34,6 @@ def signed_by_device(handler: DeviceHandler, *, limit: int) -> Plain:
         except Unauthenticated:
             await count_failure(request, "signature")
             raise
-        request[keys.answers_to] = key.secret
-        await request.app[keys.limits].check("signed", key.key_id, away=Away.CLOSED)
         return await handler(request, key)
 
     return guarded
@@ -47,15 +49,81 @@ def sign_answer(request: web.Request, response: web.StreamResponse, secret: byte
 
 
 async def _admitted(request: web.Request, body: bytes) -> DeviceKey:
-    """Check form, signature, time, nonce, in this order: only a true signature may use up a nonce."""
-    said, desk = headers_of(request), request.app[keys.desk]
-    try:
-        async with desk.database.reading() as session:
-            key = await devices.signing_key(session, desk.vault, said.key_id)
-    except SealBroken as error:
-        log.error("machine_key_unreadable", key_id=said.key_id)
-        raise TryLater("This key cannot be checked right now.") from error
-    if not is_genuine(key.secret if key else None, request, said, body) or key is None or not is_of_now(said):
+    """Check form, signature, time, nonce, in this order: only a true signature may use up a nonce.
+
+    From here on every answer is signed, but for the one that all who cannot be believed get.
+    """
+    said = headers_of(request)
+    known, key = await _signer(request, said, body)
+    if not is_of_now(said):
         raise Unauthenticated
-    await claim_nonce(request, said)
+    for _ in range(TRIES):
+        answer = await _claimed(request, known, key, said)
+        if answer == CHANGED:
+            known, key = await _signer(request, said, body, anew=True)
+        elif answer == USED:
+            raise Unauthenticated
+        elif isinstance(answer, int):
+            request[keys.answers_to] = key.secret
+            if answer < 0:
+                raise request.app[keys.limits].exceeded("signed", -answer)
+            return await _noted(request.app[keys.desk], known, key, said)
+    request[keys.answers_to] = key.secret
+    raise TryLater
+
+
+async def _signer(request: web.Request, said: Signed, body: bytes, *, anew: bool = False) -> tuple[Known, DeviceKey]:
+    """Whose request it is. What does not fit the key that is remembered is held against the one on record."""
+    desk = request.app[keys.desk]
+    known = None if anew else desk.device_keys.remembered(said.key_id)
+    key = _fitting(known, request, said, body)
+    if key is None:
+        try:
+            known = await desk.device_keys.find(said.key_id)
+        except SealBroken as error:
+            log.error("machine_key_unreadable", key_id=said.key_id)
+            raise TryLater("This key cannot be checked right now.") from error
+        key = _fitting(known, request, said, body)
+    if known is None or key is None:
+        raise Unauthenticated
+    desk.sightings.learn(said.key_id, known.record)
+    return known, key
+
+
+def _fitting(known: Known | None, request: web.Request, said: Signed, body: bytes) -> DeviceKey | None:
+    """The key as of the secret that has signed this request."""
+    if is_genuine(known.key.secret if known else None, request, said, body) and known is not None:
+        return known.key
+    previous = device_keys.with_previous(known.key, now()) if known is not None else None
+    return previous if previous is not None and is_genuine(previous.secret, request, said, body) else None
+
+
+async def _claimed(request: web.Request, known: Known, key: DeviceKey, said: Signed) -> Answer:
+    """What Redis says of it, once the device is on record: what it does not know then cannot be a repeat."""
+    desk, dated, at = request.app[keys.desk], int(said.timestamp), now()
+    try:
+        answer: Answer | Exception | None = request.pop(keys.claimed, None)
+        if answer is None:
+            if not desk.sightings.is_recorded(said.key_id, at.timestamp(), dated):
+                await replays.settle(desk.database, desk.redis, said.key_id, dated, at)
+                await desk.sightings.record(said.key_id, at.timestamp(), dated)
+            answer = await request.app[keys.claims].ask(Claim(
+                said.key_id, known.mark or b"", said.nonce, dated, at.timestamp(),
+                request.app[keys.limits].most("signed")))
+        if isinstance(answer, Exception):
+            raise answer
+        if answer == UNSETTLED:
+            await replays.settle(desk.database, desk.redis, said.key_id, dated, at)
+        return answer
+    except (RedisError, OSError, TimeoutError) as error:
+        request[keys.answers_to] = key.secret
+        raise TryLater("Replays cannot be told apart right now.") from error
+
+
+async def _noted(desk: Desk, known: Known, key: DeviceKey, said: Signed) -> DeviceKey:
+    """The device has been here. A secret that is used ends the one before it."""
+    desk.sightings.note(said.key_id, now().timestamp(), int(said.timestamp))
+    if known.key.previous_secret is not None and key is known.key:
+        async with desk.database.writing() as session:
+            await device_keys.drop_previous(session, known)
     return key

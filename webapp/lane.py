@@ -1,4 +1,4 @@
-"""The short way for positions that were sent a moment ago: past routes and middlewares.
+"""The short way for positions that were sent a moment ago: past routes and middlewares. Idle polls have their own.
 
 A portfolio is asked for more often than anything else. Where services/recent.py still has its answer, and the token is
 known, and the limit is far, finding the handler and going through the middlewares would cost more than all of that.
@@ -7,18 +7,17 @@ What such an answer bears is what every answer bears; whatever is not sure goes 
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from webapp import keys, middlewares
+from webapp.idle_polls import POLL, IdlePolls, Serve
 from webapp.middlewares import EVERY_HEADER, new_id
 from webapp.security import now, remembered
 
 _stdlib = logging.getLogger("webapp.middlewares")
 
-Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 PRIMARY, BEFORE, AFTER = "/api/v1/positions", "/api/v1/accounts/", "/positions"
 OF_ACCOUNT = BEFORE + "{id}" + AFTER
 HEADERS = CIMultiDict((*EVERY_HEADER, ("Content-Type", "application/json")))
@@ -29,12 +28,14 @@ class Lane:
     """Stands before the application as its server's handler."""
 
     def __init__(self, app: web.Application, serve: Serve) -> None:
-        self._serve = serve
+        self._serve, self._polls = serve, IdlePolls(app, serve)
         self._verdicts, self._limits, self._desk = app[keys.verdicts], app[keys.limits], app[keys.desk]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every answer is ours, also where the application was not asked yet or broke."""
         try:
+            if request.raw_path == POLL:
+                return await self._polls.answer(request)
             found = self._found(request)
             return found if found is not None else await self._serve(request)
         except Exception as error:

@@ -60,7 +60,17 @@ class Limits:
 
     def passes(self, bucket: str, key: str) -> bool:
         """Whether one request may pass before it is counted; False when ``check`` has to be asked."""
-        return bucket not in self._items or self._credit.spend(_name(bucket, key))
+        return bucket not in self._items or self._credit.spend(name_of(bucket, key))
+
+    def most(self, bucket: str) -> int:
+        """How many a minute; 0 for any number."""
+        item = self._items.get(bucket)
+        return item.amount if item is not None else 0
+
+    def exceeded(self, bucket: str, retry_after: int) -> RateLimited:
+        """What to raise where somebody else has counted."""
+        self._metrics.rate_limited.labels(bucket).inc()
+        return RateLimited(self.most(bucket), retry_after)
 
     async def check(self, bucket: str, key: str, *, away: Away = Away.OPEN, credit: bool = False) -> None:
         """Count one request; RateLimited when there were too many, TryLater when that cannot be told and must be.
@@ -72,16 +82,15 @@ class Limits:
             return
         retry_after = await self._over_by(item, bucket, key, away, credit)
         if retry_after is not None:
-            self._metrics.rate_limited.labels(bucket).inc()
-            raise RateLimited(item.amount, retry_after)
+            raise self.exceeded(bucket, retry_after)
 
     async def _over_by(self, item: RateLimitItem, bucket: str, key: str, away: Away, credit: bool) -> int | None:
         """The seconds to wait; None when the request may pass."""
         try:
             if away == Away.CLOSED:
                 # Without an answer there is only a refusal: the client's own patience, and no breaker.
-                return _wait(await self._needed.hit(Hit(_name(bucket, key), item.amount, 0, asks=True)))
-            return await self._quickly(item.amount, _name(bucket, key), credit)
+                return _wait(await self._needed.hit(Hit(name_of(bucket, key), item.amount, 0, asks=True)))
+            return await self._quickly(item.amount, name_of(bucket, key), credit)
         except (RedisError, OSError, TimeoutError) as error:
             if away == Away.CLOSED:
                 raise TryLater from error
@@ -121,7 +130,8 @@ class Limits:
         return _wait(room)
 
 
-def _name(bucket: str, key: str) -> str:
+def name_of(bucket: str, key: str) -> str:
+    """What is counted in Redis for this key."""
     return f"limits:{bucket}:{key}"
 
 

@@ -17,7 +17,7 @@ from models.database import Database
 from models.device import Device
 from models.provider import Provider, ProviderKey
 from models.user import CardNotice, User
-from services import accounts, canary, devices, providers, rotation
+from services import accounts, canary, device_keys, providers, rotation
 from services.vault import SealBroken, Vault
 from terminal.protocol import AccountRef
 from tests.running import ROOT
@@ -41,7 +41,7 @@ async def fill(database: Database, number: int) -> None:
             for n in range(1, number + 1)])
         await session.execute(insert(Device), [
             {"id": f"dv_{n}", "user_id": n, "name": "D", "created_at": now,
-             "sealed_secret": old.seal(f"device {n}".encode(), devices.secret_place(f"dv_{n}", n))}
+             "sealed_secret": old.seal(f"device {n}".encode(), device_keys.secret_place(f"dv_{n}", n))}
             for n in range(1, number + 1)])
         await session.execute(insert(Account), [
             {"id": n, "user_id": n, "route": "terminal", "label": "A", "login": str(n), "server": "S", "broker": "B",
@@ -58,7 +58,7 @@ async def readable(database: Database, vault: Vault) -> int:
         kept = (await session.execute(select(Account.id, Account.user_id, Account.sealed_password).where(
             Account.sealed_password.is_not(None)))).all()
     sealed = [(row[1], providers.secret_place(row[0]), f"key {row[0][3:]}") for row in keys]
-    sealed += [(row[2], devices.secret_place(row[0], row[1]), f"device {row[0][3:]}") for row in held]
+    sealed += [(row[2], device_keys.secret_place(row[0], row[1]), f"device {row[0][3:]}") for row in held]
     sealed += [(row[2], accounts.password_place(row[0], row[1]), f"password {row[0]}") for row in kept]
     found = 0
     for box, place, text in sealed:

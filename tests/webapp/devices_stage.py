@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services import replays
 from tests.webapp.conftest import Door
 from wire import signing
 
@@ -39,6 +40,13 @@ async def push(door: Door, key: Key, **changes: Any) -> None:
     """Report, and be heard."""
     status, answer, _ = await door.signed("POST", SNAPSHOT, key, report(**changes))
     assert status == 204, answer
+
+
+async def forget_all(door: Door) -> None:
+    """Redis has lost what it knew, but not that it did: what devices have dated a moment ago is still taken."""
+    run = (await door.desk.redis.info("server"))["run_id"]
+    await door.desk.redis.flushall()
+    await door.desk.redis.set(replays.EPOCH, f"{run}:0")
 
 
 def is_signed(key: Key, status: int, nonce: str, body: bytes, headers: Mapping[str, str]) -> bool:

@@ -15,7 +15,7 @@ from sandbox.signing import headers as signed_headers
 from services import tiers
 from tests.webapp import documented
 from tests.webapp.conftest import Door
-from tests.webapp.devices_stage import SNAPSHOT, is_signed, position, push, register, report
+from tests.webapp.devices_stage import SNAPSHOT, forget_all, is_signed, position, push, register, report
 
 DEVICES = "/api/v1/devices"
 
@@ -243,7 +243,7 @@ async def test_a_report_that_comes_late_changes_nothing(door: Door) -> None:
     await push(door, key, equity="2600.00")
     await push(door, key, equity="2000.00", ago=20)
     assert (await written(door, key[0]))[2] == "2600.00"
-    await door.desk.redis.flushall()
+    await forget_all(door)
     await push(door, key, equity="2000.00", ago=20)
     assert (await written(door, key[0]))[2] == "2600.00"
 
