@@ -21,8 +21,8 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return proof.compile_program(directory, HERE / "strictness.cpp")
 
 
-def run(rules: Path, rule: str) -> str:
-    done = subprocess.run((rules, rule), capture_output=True, text=True, timeout=60, env={**os.environ, **SANITIZERS})
+def run(rules: Path, *rule: str) -> str:
+    done = subprocess.run((rules, *rule), capture_output=True, text=True, timeout=60, env={**os.environ, **SANITIZERS})
     return done.stdout + done.stderr
 
 
@@ -39,6 +39,15 @@ def run(rules: Path, rule: str) -> str:
     ("shift too far", "runtime error: shift exponent 32 is too large"),
     ("shift into the sign", "runtime error: left shift"),
     ("overflow", "runtime error: signed integer overflow"),
+    ("divide by nothing", "runtime error: division by zero"),
+    ("no such whole number", "is outside the range of representable values of type 'int'"),
+    ("before a text", "thrown: no such character"),
+    ("find beyond", "thrown: no such part"),
+    ("find nothing", "thrown: no such part"),
+    ("too great for a long", "thrown: a whole number of more than 64 bits"),
+    ("no number to write", "thrown: asked in an unknown way"),
+    ("bytes beyond", "thrown: array out of range"),
+    ("fill beyond", "thrown: array out of range"),
 ])
 def test_what_ends_a_program(rules: Path, rule: str, said: str) -> None:
     assert said in run(rules, rule)
@@ -52,6 +61,24 @@ def test_what_mql5_does_not_forgive(rules: Path, rule: str, answer: int) -> None
     assert run(rules, rule).strip() == str(answer)
 
 
+@pytest.mark.parametrize(("name", "value"), [
+    ("find", "4 7 -1"), ("part", "Ab,E ,E "), ("replace", "3  Ab--cd----E "), ("case", "  ab,cd,,e   AB,CD,,E "),
+    ("trim", "21Ab,cd,,E|"), ("split", "4cd||E 0"), ("compare", "-11other"), ("character", "A Ab,cd,,E €1"),
+    ("utf8", "10😀€é"), ("utf8 that is none", "A��B"), ("a zero ends a text", "A"),
+    ("to integer", "-12 0 9223372036854775807"), ("to double", "-150.0 0.0 0.0"),
+    ("to text", "1.00 0.10000000 2 1000000000000000.00"), ("normalized", "1.08500000 -3.0"), ("rounded", "-223-3"),
+    ("least and most", "22.5438"), ("random", "41 18467"), ("valid", "right"),
+    ("rubbish in structures", "-65106155554269005711"), ("nothing in memory", "0false"),
+    ("structures are copied", "kept2.5"), ("simple structures are copied", "27"), ("filled", "6.00"),
+])
+def test_what_the_functions_make_of_it(rules: Path, name: str, value: str) -> None:
+    assert run(rules, "value", name) == value + "\n"
+
+
+def test_a_truth_that_nobody_set_is_neither(rules: Path) -> None:
+    assert "not a valid value for type 'bool'" in run(rules, "value", "rubbish in a truth")
+
+
 @pytest.mark.parametrize(("body", "said"), [
     ('string f(int n) { return("n = " + n); }', "deleted function"),
     ('string f(string s, int n) { return(s + n); }', "deleted function"),
@@ -60,6 +87,14 @@ def test_what_mql5_does_not_forgive(rules: Path, rule: str, answer: int) -> None
     ("int f(uint a, int b) { return(a < b ? 1 : 0); }", "different signedness"),
     ("int f() { int m; return(m); }", "uninitialized"),
     ("void f(const uchar &a[]) { a[0] = 1; }", "read-only|assignment"),
+    ("void f() { string s = (string)0; }", "deleted function"),
+    ("void f() { uchar a[], b[]; a = b; }", "deleted function"),
+    ("struct S { string text; }; void f(S &a[], S &b[]) { ArrayCopy(a, b); }", "simple structures"),
+    ("struct S { int a[]; }; void f(S &one, S &other) { one = other; }", "deleted function"),
+    ("enum E { ONE, TWO }; E f(int n) { return(n); }", "invalid conversion"),
+    ("string f(double x) { return(DoubleToString(MathMax(x, 1))); }", "conflicting types|no matching"),
+    ("void f(double x) { int n = x; }", "conversion"), ("double f(long n) { return(n); }", "conversion"),
+    ("bool f(string a, string b) { return(a < b); }", "no match for"),
     ("void f(const uchar &a[]) { ArrayResize(a, 1); }", "discards qualifiers|binding reference|no matching"),
 ])
 def test_what_does_not_compile(tmp_path: Path, body: str, said: str) -> None:

@@ -35,6 +35,24 @@ int broken(const string rule)
       return(CsHigh(255, place + 21) + CsHigh(255, place + 20));
    if(rule == "overflow")
       return(number + place);
+   if(rule == "divide by nothing")
+      return((int)(1.5 / (place - 4.0)));
+   if(rule == "no such whole number")
+      return((int)(2147483648.0 + place));
+   if(rule == "before a text")
+      return(StringGetCharacter(rule, place - 5));
+   if(rule == "find beyond")
+      return(StringFind(rule, "x", 99));
+   if(rule == "find nothing")
+      return(StringFind(rule, ""));
+   if(rule == "too great for a long")
+      return((int)StringToInteger("9223372036854775808"));
+   if(rule == "no number to write")
+      return(StringLen(DoubleToString(MathLog(place - 4.0), 2)));
+   if(rule == "bytes beyond")
+      return(StringLen(CharArrayToString(grows, 2, 3, CP_UTF8)));
+   if(rule == "fill beyond")
+      ArrayFill(grows, 2, 3, 1);
    if(rule == "fixed is not zero")
       return(stays[0]);
    if(rule == "grown is not zero")
