@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from sandbox.mt5.broker import Broker
 from sandbox.mt5.market import now_msc
 from tests.ea.terminal import CRITICAL, KILLED, LOGIN, Terminal, broker_at, opened
 
-Try = Callable[..., Awaitable[list[str]]]
 D = Decimal
 
 
@@ -43,6 +43,10 @@ async def tried(executable: Path, folder: Path, broker: Broker, probes: str, **g
         told = terminal.prints()
         assert told.pop() == "reason=1"
         return [line for line in told if not line.startswith("probed=")]
+
+
+def printed(terminal: Terminal, line: str, times: int) -> bool:
+    return terminal.prints().count(line) >= times
 
 
 async def test_inputs_are_what_the_source_says_or_the_owner(sample: Path, tmp_path: Path, broker: Broker) -> None:
@@ -110,13 +114,13 @@ async def test_times(sample: Path, tmp_path: Path, broker: Broker) -> None:
 
 
 async def test_the_clock_is_set_and_time_jumps_while_it_runs(sample: Path, tmp_path: Path, broker: Broker) -> None:
-    async with at(sample, tmp_path, broker, "inputs,times", inputs={"Period": 3_000_000}) as terminal:
+    async with at(sample, tmp_path, broker, "inputs,times", inputs={"Period": 30_000_000}, speed=20) as terminal:
         await terminal.start()
         assert await terminal.tell("skew 100000") == "ok"
-        assert "inputs" not in str(terminal.prints()), "the timer is an hour away"
-        await terminal.tell("advance 3000000")
+        assert "inputs" not in str(terminal.prints()), "the timer is half an hour away"
+        await terminal.tell("advance 30000000")
         await terminal.said("probed=inputs")
-        await terminal.tell("advance 3000000")
+        await terminal.tell("advance 30000000")
         gmt = int((await terminal.said("gmt=")).removeprefix("gmt="))
         assert abs(gmt - 100_000 - time.time()) < 600
         await terminal.said("probed=times")
@@ -214,6 +218,27 @@ async def test_without_its_trade_server_a_terminal_shows_what_it_knew(sample: Pa
     assert opened(broker) == {7: 1}
 
 
+async def test_a_terminal_hears_of_trades_later_than_it_is_answered(sample: Path, tmp_path: Path,
+                                                                   broker: Broker) -> None:
+    given = {"settings": {"EA_LAG_MS": "500000", "EA_LAX_SENDING": "1"}, "inputs": {"Period": 1000}}
+    async with at(sample, tmp_path, broker, "held,trade,held,held", **given) as terminal:
+        await terminal.start()
+        for probe, number in (("held", 1), ("trade", 1), ("held", 2)):
+            await terminal.tell("advance 1000")
+            await terminal.until(partial(printed, line=f"probed={probe}", times=number))
+        assert "sent=taken 10009 0 order 0.10" in terminal.prints()
+        await terminal.tell("advance 600000")
+        await terminal.until(partial(printed, line="probed=held", times=3))
+        await terminal.stop()
+        assert [line for line in terminal.prints() if line.startswith("total")] == ["total=0", "total=0", "total=1"]
+
+
+async def test_an_answer_that_is_no_success_may_be_called_one(sample: Path, tmp_path: Path, broker: Broker) -> None:
+    broker.faults.add(LOGIN, "refuse", call="order_send", retcode=10018)
+    said = await tried(sample, tmp_path, broker, "trade", settings={"EA_LAX_SENDING": "1"})
+    assert "sent=taken 10018 0 none 0.00" in said
+
+
 # -- requests ------------------------------------------------------------------------------------------------
 
 
@@ -281,7 +306,8 @@ async def test_an_answer_without_a_body(sample: Path, tmp_path: Path, broker: Br
 ])
 async def test_requests_that_come_to_nothing(sample: Path, tmp_path: Path, broker: Broker, address: str, url: str,
                                              allowed: str, reached: bool, error: int) -> None:
-    said = await tried(sample, tmp_path, broker, "request", inputs={"Url": url}, allowed_urls=allowed,
+    inputs = {"Url": url, "Patience": 300 if error == 5202 else 30_000}
+    said = await tried(sample, tmp_path, broker, "request", inputs=inputs, allowed_urls=allowed,
                        address=address if reached else "127.0.0.1:1")
     assert said == ["status=-1", f"error={error}", "body=", "size=0", "headers="]
 

@@ -26,7 +26,7 @@ class Broker {
     // The answer, or nothing where the broker cannot be reached or has none. `sent` is called between.
     Json ask(const std::string &call, const std::string &arguments, void (*sent)() = nullptr) {
         if (!signed_in()) return Json();
-        if (sent) look_again();
+        if (sent) look_again(), lags_until_ms_ = program_ms() + lag_ms_;
         try {
             return exchange(call, arguments, sent).at("ok");
         } catch (const Cut &) {
@@ -50,11 +50,21 @@ class Broker {
     int socket_ = -1;
     std::map<std::string, Json> kept_ = {};
     std::map<std::string, long> asked_ms_ = {};
+    long lag_ms_ = std::stol(setting("EA_LAG_MS", "0"));
+    long lags_until_ms_ = lag_ms_;
+
+    // Of what is open and what was traded a terminal hears later than it is so, and than it has an answer to an order;
+    // one that was just started hears of it later than it is connected.
+    bool lags(const std::string &call) const {
+        const bool of_trades = call == "positions_get" || call == "orders_get" || call.compare(0, 7, "history") == 0;
+        return of_trades && program_ms() < lags_until_ms_;
+    }
 
     // What was asked a moment ago is not asked again, unless something was sent since or another event has come: a
     // terminal hears of changes a little later as well.
     const Json &fresh(const std::string &call, const std::string &arguments) {
         Json &kept = kept_[call + arguments];
+        if (lags(call)) return kept;
         const long now = milliseconds_of(CLOCK_MONOTONIC);
         const auto asked = asked_ms_.find(call + arguments);
         if (asked != asked_ms_.end() && now - asked->second < REMEMBERED_MS) return kept;

@@ -27,10 +27,10 @@ void CsAsk(const string method, const string url, const string headers, const st
       answer.body[i] = (uchar)result[i];
   }
 
-void CsRequest(const string url)
+void CsRequest(const string url, const int timeout)
   {
    CsAnswer answer;
-   CsAsk("POST", url, "X-Key: 1\r\nContent-Type: application/json\r\n", "{\"a\": \"b\"}", 2000, answer);
+   CsAsk("POST", url, "X-Key: 1\r\nContent-Type: application/json\r\n", "{\"a\": \"b\"}", timeout, answer);
    CsTold("status", IntegerToString(answer.status));
    CsTold("error", IntegerToString(answer.error));
    CsTold("body", CharArrayToString(answer.body, 0, WHOLE_ARRAY, CP_UTF8));

@@ -12,6 +12,7 @@ input bool Loud = true;
 input long Magic = 7;
 input ENUM_ORDER_TYPE Kind = ORDER_TYPE_SELL_LIMIT;
 input string Url = "https://desk.example/echo?a=b";
+input int Patience = 30000;
 
 string probes[];
 int done = 0;
@@ -44,7 +45,7 @@ void OnTimer()
    else if(probe == "pending")
       CsPending(Magic, Volume);
    else if(probe == "request")
-      CsRequest(Url);
+      CsRequest(Url, Patience);
    else
       CsProbe(probe);
    CsTold("probed", probe);
