@@ -104,6 +104,8 @@ OPERATIONS: dict[tuple[str, str], tuple[str, list[dict[str, list[str]]], type[Bo
                                        "unauthenticated not_found"),
     ("POST", "/devices/{id}/revoke"): ("Shut out for good", BEARER, Empty, {200: "Device"},
                                        "unauthenticated not_found"),
+    ("GET", "/devices/{id}/doctor"): ("What keeps a device from trading well", BEARER, None, {200: "Diagnosis"},
+                                      "unauthenticated not_found"),
     ("POST", "/ea/pair"): ("Become a device by a code; its secret is in this answer only", [], PairDevice,
                            {201: "Registered"}, "unauthenticated"),
     ("GET", "/ea/time"): ("The desk's clock", [], None, {200: "Time"}, ""),

@@ -16,6 +16,7 @@ from services import orders, positions, terms
 from services.approvals import ApprovalView
 from services.device_orders import Offer, Offered
 from services.devices import DeviceView, Registered
+from services.doctor import Diagnosis
 from services.history import PositionView
 from services.pairing import Pairing, PairingOffer
 from services.payments.protocol import Invoice, Money
@@ -105,6 +106,17 @@ def device(of: DeviceView) -> dict[str, Any]:
         "status": of.status, "last_seen_at": of.last_seen_at, "created_at": of.created_at,
         "requires_envelope": of.requires_envelope, "version": of.version,
         "is_trading_allowed": of.is_trading_allowed, "has_previous_key": of.has_previous_key,
+    }
+
+
+def diagnosis(of: Diagnosis) -> dict[str, Any]:
+    """A Diagnosis of the API."""
+    return {
+        "state": of.state, "as_of": of.as_of,
+        "findings": [{"code": one.code, "state": one.state, "title": one.title, "detail": one.detail, "fix": one.fix}
+                     for one in of.findings],
+        "symbols": [{"symbol": one.sought.symbol, "broker_symbol": one.broker_symbol, "state": one.state,
+                     "detail": one.detail} for one in of.symbols],
     }
 
 

@@ -85,6 +85,12 @@ SHAPES: dict[str, Schema] = {
                  last_seen_at=MAYBE_INSTANT, created_at=INSTANT, requires_envelope=YES_NO, version=MAYBE,
                  is_trading_allowed={"type": ["boolean", "null"]}, has_previous_key=YES_NO),
     "Devices": page("Device"),
+    "Finding": of(code=TEXT, state=one_of("ok", "unknown", "warn", "bad"), title=TEXT, detail=TEXT, fix=TEXT),
+    "Diagnosis": of(state=one_of("ok", "unknown", "warn", "bad"), as_of=MAYBE_INSTANT,
+                    findings={"type": "array", "items": ref("Finding")},
+                    symbols={"type": "array", "items": of(symbol=TEXT, broker_symbol=MAYBE, state=one_of(
+                        "found", "alias", "edited", "ambiguous", "unconfirmed", "missing", "closed", "unknown"),
+                        detail=TEXT)}),
     "Registered": of(device=ref("Device"), secret=TEXT),
     "PairingCode": of(id=TEXT, name=TEXT, code=TEXT, expires_at=INSTANT, qr_svg=TEXT),
     "Pairing": of(id=TEXT, name=TEXT, expires_at=INSTANT, device={"anyOf": [ref("Device"), {"type": "null"}]}),

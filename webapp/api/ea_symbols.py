@@ -1,4 +1,4 @@
-"""The door of devices: what their brokers trade and how their terminals stand, and what that means to their owners."""
+"""The door of devices: what their brokers trade, and how their terminals stand."""
 
 from aiohttp import web
 
