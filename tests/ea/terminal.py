@@ -87,9 +87,14 @@ class Terminal:
 
     async def kill(self) -> None:
         """SIGKILL, wherever it is."""
-        assert self._process is not None
+        assert self._process is not None and self._process.returncode is None, self.trouble()
         self._process.kill()
-        await self.ended()
+        assert await self.ended() == KILLED, self.trouble()
+
+    def leave(self) -> None:
+        """Nobody is there any more to tell it anything, as when the test itself is killed: it ends."""
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.close()
 
     async def ended(self) -> int:
         """Wait for its end; the exit code, ``KILLED`` for a kill."""
@@ -102,12 +107,12 @@ class Terminal:
         return code
 
     async def put_away(self) -> None:
-        """End whatever still runs."""
-        if self._process is not None:
+        """End whatever still runs. One that has ended by itself, and nobody saw it, is a failure."""
+        if self._process is None or self._reader is None:
+            return
+        if not self._reader.done():
             self._process.kill()
-            assert self._reader is not None
-            await self._reader
-            await self._process.wait()
+        assert await self.ended() in (0, KILLED), self.trouble()
 
     def trouble(self) -> str:
         """What went wrong, for people: the sanitizers' words and the last lines."""

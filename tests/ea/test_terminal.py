@@ -322,6 +322,20 @@ async def test_a_program_that_errs_is_taken_off_its_chart(sample: Path, tmp_path
         assert terminal.lines[-1] == ("critical", "array out of range")
 
 
+async def test_what_the_sanitizers_find_is_a_failure(sample: Path, tmp_path: Path, broker: Broker) -> None:
+    with pytest.raises(AssertionError, match="signed integer overflow"):
+        await tried(sample, tmp_path, broker, "overflow")
+
+
+async def test_it_goes_when_nobody_is_there_any_more(sample: Path, tmp_path: Path, broker: Broker) -> None:
+    async with at(sample, tmp_path, broker, "inputs") as terminal:
+        await terminal.start()
+        await terminal.said("probed=inputs")
+        terminal.leave()
+        assert await terminal.ended() == 0
+        assert terminal.prints()[-1] == "reason=9"
+
+
 async def test_a_program_may_go_by_itself_or_not_begin(sample: Path, tmp_path: Path, broker: Broker) -> None:
     async with at(sample, tmp_path, broker, "remove") as terminal:
         await terminal.start()

@@ -184,6 +184,8 @@ void CsProbe(const string probe)
       CsHistory();
    else if(probe == "fall")
       CsFall();
+   else if(probe == "overflow")
+      CsTold("overflow", IntegerToString(2147483647 + StringLen(probe)));
    else if(probe == "remove")
       ExpertRemove();
   }
