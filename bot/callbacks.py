@@ -69,6 +69,28 @@ class Close(CallbackData, prefix="cl"):
     volume: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]{1,8})?$", max_length=LONGEST_VOLUME)]
 
 
+class Step(StrEnum):
+    """How far a question whose yes cannot be undone has come."""
+
+    ASK = "a"
+    YES = "y"
+    KEEP = "k"
+
+
+class Revoke(CallbackData, prefix="rd"):
+    """Shut a device out: ask whether to, do it, or leave it."""
+
+    telegram_id: _Owner
+    device_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")]
+    step: Step
+
+
+class AddDevice(CallbackData, prefix="ad"):
+    """Make a pairing code."""
+
+    telegram_id: _Owner
+
+
 class Refund(CallbackData, prefix="rf"):
     """Confirm or cancel a refund: for the admin it was shown to, of this amount, as the payment stood then."""
 

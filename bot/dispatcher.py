@@ -11,7 +11,19 @@ from aiogram.types import CallbackQuery, Chat, ErrorEvent, Message, TelegramObje
 
 from bot import keyboards, texts
 from bot.answers import answer
-from bot.handlers import accounts, admin, approvals, payments, plan, positions, receipt, settings, signals, start
+from bot.handlers import (
+    accounts,
+    admin,
+    approvals,
+    devices,
+    payments,
+    plan,
+    positions,
+    receipt,
+    settings,
+    signals,
+    start,
+)
 from bot.keyboards import Links
 from bot.replies import Replies
 from runtime import logs
@@ -31,8 +43,8 @@ def build(desk: Desk, links: Links, cashiers: Mapping[str, Cashier] | None = Non
     dispatcher["desk"], dispatcher["links"], dispatcher["cashiers"] = desk, links, cashiers or {}
     dispatcher["offered"], dispatcher["pay_support"] = offered, pay_support
     members = Router(name="members")
-    for inner in (approvals.router(), signals.router(), positions.router(), accounts.router(), plan.router(),
-                  receipt.router(), payments.buying(), settings.router()):
+    for inner in (approvals.router(), signals.router(), positions.router(), accounts.router(),
+                  devices.router(), plan.router(), receipt.router(), payments.buying(), settings.router()):
         members.include_router(inner)
     members.message.middleware(KnownUser())
     members.callback_query.middleware(KnownUser())

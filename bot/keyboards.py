@@ -10,9 +10,18 @@ from bot.callbacks import HASH_DIGITS, Answer, Decide, Refund, SetNotice
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where the Mini App is; None where Telegram would refuse the address, which must be https."""
+    """Where the Mini App is; None where Telegram would refuse the address, which must be https.
+
+    ``desk_url`` is where terminals reach the desk, when that is not said by the Mini App's address.
+    """
 
     app_url: str | None
+    desk_url: str = ""
+
+    @property
+    def desk(self) -> str:
+        """The address that a terminal has to allow."""
+        return self.desk_url or self.app_url or ""
 
     def open_app(self, path: str = "/app", text: str = texts.OPEN_APP) -> list[InlineKeyboardButton]:
         """The row with the button that opens the Mini App, empty without one."""

@@ -8,7 +8,7 @@ from typing import Any
 from aiogram import Bot
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import cards, keyboards, numbers, positions, texts
+from bot import cards, devices, keyboards, numbers, positions, texts
 from bot.cards import Rendered
 from bot.clock import now
 from bot.keyboards import Links
@@ -44,7 +44,7 @@ class Message:
 async def prepare(desk: Desk, links: Links, item: Claimed) -> Message | None:
     """What to say for this row now; None when there is nothing left to say."""
     if item.kind == OutboxKind.TEXT:
-        return _text(item.payload or {})
+        return _text(links, item.payload or {}, item.chat_id)
     if item.approval_id is None:
         return None
     moment = now()
@@ -76,7 +76,7 @@ def _card(view: ApprovalView, card: Rendered, message_id: int | None, stored: st
                    farewell=cards.replaced(view) if message_id is not None else None)
 
 
-def _text(payload: dict[str, Any]) -> Message | None:
+def _text(links: Links, payload: dict[str, Any], chat_id: int) -> Message | None:
     template = payload.get("template")
     if template == "deal":
         return Message(deal(payload), None)
@@ -85,6 +85,11 @@ def _text(payload: dict[str, Any]) -> Message | None:
     if template == "link_broken":
         return Message(texts.LINK_BROKEN.format(account=escape(payload["account"]),
                                                 why=texts.reason(payload["reason"])), None)
+    if template == "device_paired":
+        return Message(*devices.paired(payload, chat_id))
+    if template in ("devices_quiet", "devices_back"):
+        text = devices.quiet(payload) if template == "devices_quiet" else devices.back(payload)
+        return Message(text, keyboards.app(links, "/app/accounts"))
     if template in texts.MONEY:
         url = payload.get("url")
         return Message(texts.MONEY[template], keyboards.link(texts.OPEN_INVOICE, url) if url else None)

@@ -12,7 +12,6 @@ from bot.callbacks import AskClose, Close, Look, MakePrimary, ShowPositions
 from bot.keyboards import Links
 from models.account import Account, AccountStatus
 from models.position import ActKind, ActStatus, PositionAct
-from services.devices import DeviceView
 from services.positions import Portfolio
 from terminal.protocol import Position
 
@@ -30,7 +29,7 @@ def written(account: Account, found: Portfolio | None, now: datetime) -> str:
         return texts.ACCOUNT_SILENT.format(account=name, clock=numbers.clock_to_second(now))
     lines = [f"<b>{name}</b> · {numbers.money(found.snapshot.equity, found.snapshot.currency)}", *_changes(found)]
     rows = [_line(p, found.digits.get(p.symbol)) for p in found.positions] or [texts.NO_POSITIONS]
-    lines.append(_fitting(rows, MOST_ROWS, "\n"))
+    lines.append(fitting(rows, MOST_ROWS, "\n"))
     told = texts.POSITIONS_STALE if found.stale else texts.POSITIONS_AS_OF
     lines.append(told.format(clock=numbers.clock_to_second(found.snapshot.taken_at)))
     return "\n".join(lines)
@@ -164,10 +163,10 @@ def told_act(of: dict[str, str | None], digits: int | None = None) -> str:
 def accounts(linked: Sequence[Account], figures: Sequence[Portfolio | None]) -> str:
     """The list of accounts, as far as one message goes."""
     rows = [_account(row, found) for row, found in zip(linked, figures, strict=True)]
-    return f"{texts.ACCOUNTS_HEAD}\n\n{_fitting(rows, len(rows), GAP)}"
+    return f"{texts.ACCOUNTS_HEAD}\n\n{fitting(rows, len(rows), GAP)}"
 
 
-def _fitting(rows: Sequence[str], most: int, gap: str) -> str:
+def fitting(rows: Sequence[str], most: int, gap: str) -> str:
     """As many rows as one message takes, and how many are left out."""
     kept = list(rows[:most])
     while len(gap.join(kept)) > LONGEST:
@@ -188,16 +187,6 @@ def _standing(account: Account) -> str:
         return texts.ACCOUNT_TROUBLED.format(why=texts.reason(account.trouble)) if account.trouble \
             else texts.ACCOUNT_PENDING
     return texts.ACCOUNT_VERIFIED if account.can_trade else texts.ACCOUNT_WATCHED
-
-
-def devices(held: Sequence[DeviceView], now: datetime) -> str:
-    """The devices of a user, as far as one message goes."""
-    rows = []
-    for one in held:
-        seen = texts.DEVICE_SEEN.format(span=numbers.span(now - one.last_seen_at)) if one.last_seen_at else ""
-        state = f"{texts.DEVICE_STATES[one.status]} · {seen}" if seen else texts.DEVICE_NEW
-        rows.append(f"<b>{escape(one.name)}</b>\n{state}")
-    return f"{texts.DEVICES_HEAD}\n\n{_fitting(rows, len(rows), GAP)}"
 
 
 def accounts_keyboard(links: Links, telegram_id: int, linked: Sequence[Account]) -> InlineKeyboardMarkup:

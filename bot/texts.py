@@ -12,7 +12,7 @@ COMMANDS = {
     "positions": "Your open positions",
     "close": "Close a position",
     "accounts": "Your accounts, and which one trades",
-    "devices": "Your devices, and when they last reported",
+    "devices": "Your terminals: add one, see whether it reports",
     "plan": "Your plan and when it renews",
     "receipt": "Your last payment",
     "paysupport": "Help with a payment",
@@ -48,9 +48,43 @@ NO_POSITIONS = "No open positions."
 POSITIONS_AS_OF = "As of {clock}"
 POSITIONS_STALE = "⚠️ The terminal does not answer; figures from {clock}."
 ACCOUNT_SILENT = "<b>{account}</b>\nIts terminal does not answer. Tried at {clock}."
-NO_DEVICES = "You have no device yet. The app registers one, under Accounts."
+NO_DEVICES = (
+    "You have no device yet.\nA device is one MetaTrader terminal with the Countersign EA on a chart. It trades what "
+    "you approve; your broker password stays in the terminal."
+)
 DEVICES_HEAD = "<b>Your devices</b>"
-DEVICE_STATES = {"active": "🟢 active", "offline": "⚪ offline"}
+DEVICE_STATES = {"active": "🟢 active", "offline": "⚪ offline", "revoked": "⛔ revoked"}
+DEVICE_LOOSE = "not linked yet"
+DEVICE_NOT_TRADING = "⚠️ trading is switched off in its terminal"
+ADD_DEVICE, REVOKE_SOME = "＋ Add a device", "Revoke {device}…"
+REVOKE_ASK = (
+    "<b>Revoke {device}?</b>\nIts terminal stops receiving orders now, for good.{account} Open positions stay open at "
+    "your broker. To use it again you pair it anew."
+)
+REVOKE_ACCOUNT = " {account} is no longer reported, unless another device reports it."
+REVOKE_YES, REVOKE_NO, REVOKE_KEPT = "Revoke {device}", "Keep it", "It stays as it is."
+REVOKED = "{device} is revoked."
+PAIRING_MADE = "Here is your code."
+PAIRING = (
+    "<b>Pair a terminal</b>\n<code>{code}</code>\nGood for one terminal, until {clock}. Give it to nobody.\n\n"
+    "1. In MetaTrader 5: Tools, Options, Expert Advisors. Allow WebRequest for\n<code>{desk}</code>\n"
+    "2. Drag the Countersign EA onto any chart and allow algo trading.\n"
+    "3. Paste the code into its inputs and press OK.\n\nYou are told here when it is paired."
+)
+DEVICE_LIMIT_MORE = " {tier} allows more."
+DEVICE_PAIRED = (
+    "✅ <b>{device}</b> is paired.\nIt says it stands at <code>{login}</code> · {server}. The account is linked in the "
+    "app, once it has reported.\nWas that not you? Revoke it at once."
+)
+DEVICES_QUIET = (
+    "⚠️ Nothing is heard of {devices}{since}.\n{account}: {open}. Nothing new is sent there meanwhile. Stops and "
+    "targets that your broker holds stay in force.\nSee that the terminal runs, is online and has Algo Trading on."
+)
+QUIET_SINCE, QUIET_EVER = " since {clock}", " so far"
+QUIET_OPEN = {"positions": ("1 position is open", "{count} positions are open"),
+              "orders": ("1 order is under way", "{count} orders are under way")}
+DEVICES_BACK = "✅ {devices} {report} again.{account}"
+BACK_ACCOUNT = " {account} is served."
 DEVICE_NEW, DEVICE_SEEN = "waiting for its first report", "seen {span} ago"
 NO_ANSWER = "no figures yet"
 REFRESH, CLOSE_SOME, BACK_TO_POSITIONS = "↻ Refresh", "Close…", "‹ Positions"

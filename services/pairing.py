@@ -126,13 +126,17 @@ async def pair(desk: Desk, applicant: Applicant, now: datetime) -> Registered:
 
 
 async def _enrol(session: AsyncSession, desk: Desk, user_id: int, name: str, now: datetime) -> Registered:
-    names = await _names(session, user_id)
-    numbered = (f"{name[:LONGEST_NAME - 4].rstrip()} {number}" for number in range(2, len(names) + 3))
     try:
-        return await devices.enrol(session, desk, user_id, next(n for n in (name, *numbered) if n not in names), None,
-                                   now)
+        return await devices.enrol(session, desk, user_id, await free_name(session, user_id, name), None, now)
     except LimitReached as error:
         raise Unauthenticated from error
+
+
+async def free_name(session: AsyncSession, user_id: int, name: str) -> str:
+    """The name, or the first of it with a number that no device in use has."""
+    names = await _names(session, user_id)
+    numbered = (f"{name[:LONGEST_NAME - 4].rstrip()} {number}" for number in range(2, len(names) + 3))
+    return next(each for each in (name, *numbered) if each not in names)
 
 
 async def _tell(session: AsyncSession, user_id: int, device: DeviceView, applicant: Applicant, now: datetime) -> None:

@@ -6,15 +6,15 @@ from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot import keyboards, texts
 from bot import positions as shown
+from bot import texts
 from bot.answers import answer, rewrite
 from bot.callbacks import MakePrimary
 from bot.clock import now
 from bot.keyboards import Links
 from bot.replies import Replies
 from models.account import Account
-from services import accounts, devices, linking
+from services import accounts, linking
 from services.desk import Desk
 from services.errors import NotFound, TryLater
 from services.positions import Portfolio
@@ -23,7 +23,6 @@ from services.positions import Portfolio
 def router() -> Router:
     made = Router(name="accounts")
     made.message.register(listed, Command("accounts"))
-    made.message.register(owned_devices, Command("devices"))
     made.callback_query.register(make_primary, MakePrimary.filter())
     return made
 
@@ -32,15 +31,6 @@ async def listed(message: Message, desk: Desk, replies: Replies, links: Links, u
     """Every account, the primary first."""
     found = await _written(desk, links, user_id, message.chat.id)
     replies.say(*found) if found else replies.say(texts.NO_ACCOUNT)
-
-
-async def owned_devices(_message: Message, desk: Desk, replies: Replies, links: Links, user_id: int) -> None:
-    """Every device in use, and whether it reports."""
-    moment = now()
-    async with desk.database.reading() as session:
-        held = [row for row in await devices.listed(session, user_id, moment) if row.status != "revoked"]
-    told = shown.devices(held, moment) if held else texts.NO_DEVICES
-    replies.say(told, keyboards.app(links, "/app/accounts"))
 
 
 async def make_primary(callback: CallbackQuery, callback_data: MakePrimary, bot: Bot, desk: Desk, links: Links,

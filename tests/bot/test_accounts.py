@@ -17,7 +17,7 @@ from models.account import Account, AccountStatus, Route
 from models.device import Device, DeviceSnapshot
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
-from services import accounts, devices, outbox
+from services import accounts, outbox
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef, OrderRequest, OrderType, Position, Side
 from tests.bot.conftest import APP, Chat
@@ -91,18 +91,6 @@ async def test_accounts_are_listed_and_another_becomes_the_primary(chat: Chat) -
     assert changed["message_id"] == shown["message_id"] and list(buttons(changed)) == ["Make primary: Paper"]
     assert "is your primary account already" in await chat.console.tap(user, shown["message_id"], data)
     assert (await account_of(chat, user)).label == HOSTILE[:64]
-
-
-async def test_devices_are_listed_with_when_they_last_reported(chat: Chat) -> None:
-    user = await chat.person()
-    assert "You have no device yet" in await chat.reply(user, "/devices")
-    made = await devices.register(chat.desk, (await account_of(chat, user)).user_id, HOSTILE[:64], None,
-                                  datetime.now(UTC))
-    told = await chat.reply(user, "/devices")
-    assert HOSTILE[:64] in told and "waiting for its first report" in told and made.secret not in told
-    async with chat.desk.database.writing() as session:
-        await session.execute(update(Device).values(last_seen_at=datetime.now(UTC) - timedelta(hours=3)))
-    assert f"⚪ offline · seen 3{GAP}h ago" in await chat.reply(user, "/devices")
 
 
 async def test_positions_are_looked_at_again_in_place(chat: Chat, quotes: QuoteFeed,
