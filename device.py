@@ -46,6 +46,7 @@ class TerminalPart(Section):
 
 class PolicyPart(Section):
     max_lots: Lots | None = None
+    max_total_lots: Lots | None = None
     symbols: tuple[str, ...] | None = None
     needs_stop: bool = False
     max_spread_points: int | None = Field(default=None, ge=0)
@@ -84,13 +85,9 @@ def load(path: Path, code: str | None, environ: Mapping[str, str] | None = None)
         faults.append(f"LOG_LEVEL: one of {', '.join(LEVELS)}")
     if faults or facts is None:
         raise ConfigurationError(faults)
-    limits = facts.policy
-    policy = Policy(limits.max_lots, frozenset(limits.symbols) if limits.symbols is not None else None,
-                    limits.needs_stop, limits.max_spread_points, limits.max_daily_loss, limits.max_orders_a_day,
-                    limits.max_silence_seconds)
     settings = DeviceSettings(facts.desk.url, Path(values.get("DATA", "./device-data")),
                               AccountRef(facts.terminal.login, facts.terminal.server), key, code,
-                              facts.desk.envelope, policy)
+                              facts.desk.envelope, Policy(**facts.policy.model_dump()))
     return Chosen(settings, facts, values["DEVICE_PASSWORD"], level)
 
 

@@ -10,11 +10,11 @@ from terminal.protocol import AccountSnapshot, OrderType, Side, SymbolSpec, Tick
 
 
 class NotTraded(Exception):
-    """The order is not going to be traded; ``code`` says why, in the desk's words."""
+    """The order is not traded; ``code`` says why, in the desk's words. ``for_now``: it may be, in a moment."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, for_now: bool = False) -> None:
         super().__init__(code)
-        self.code = code
+        self.code, self.for_now = code, for_now
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The local fence: what the owner of a terminal allows, whatever the desk says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,13 +11,16 @@ from terminal.protocol import AccountSnapshot, SymbolSpec, Tick
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """None is no limit. ``symbols`` are the broker's own names; money is in the account's currency.
+    """None is no limit; money is in the account's currency.
 
-    Days begin at midnight UTC. ``max_silence_seconds`` is how old the last report that the desk has taken may be.
+    ``max_total_lots`` counts what is open and what waits, with the order. ``symbols`` are the broker's own names, in
+    any case; one that ends with ``*`` is a beginning. Days begin at midnight UTC. ``max_silence_seconds`` is how old
+    the last report that the desk has taken may be.
     """
 
     max_lots: Decimal | None = None
-    symbols: frozenset[str] | None = None
+    max_total_lots: Decimal | None = None
+    symbols: tuple[str, ...] | None = None
     needs_stop: bool = False
     max_spread_points: int | None = None
     max_daily_loss: Decimal | None = None
@@ -40,18 +44,27 @@ def lost_since(start: Start, account: AccountSnapshot) -> Decimal:
     return (start.equity - start.net_deposits) - (account.equity - account.net_deposits)
 
 
-def refusal(policy: Policy, day: Day, spec: SymbolSpec, tick: Tick, volume: Decimal,
-            stop_loss: Decimal | None) -> str | None:
+def is_named(symbol: str, names: Sequence[str]) -> bool:
+    """Whether one of these names is the symbol's."""
+    folded = symbol.casefold()
+    return any(folded.startswith(name[:-1].casefold()) if name.endswith("*") else folded == name.casefold()
+               for name in names)
+
+
+def refusal(policy: Policy, day: Day, spec: SymbolSpec, tick: Tick, volume: Decimal, stop_loss: Decimal | None,
+            held: Decimal = Decimal(0)) -> str | None:
     """The code of the first limit that an order would pass; None when it passes none."""
     if policy.max_silence_seconds is not None and (
             day.silent_seconds is None or day.silent_seconds > policy.max_silence_seconds):
         return "policy_no_heartbeat"
-    if policy.symbols is not None and spec.name not in policy.symbols:
+    if policy.symbols is not None and not is_named(spec.name, policy.symbols):
         return "policy_symbol"
     if policy.needs_stop and stop_loss is None:
         return "policy_no_stop"
     if policy.max_lots is not None and volume > policy.max_lots:
         return "policy_max_lots"
+    if policy.max_total_lots is not None and held + volume > policy.max_total_lots:
+        return "policy_total_lots"
     if policy.max_orders_a_day is not None and day.orders >= policy.max_orders_a_day:
         return "policy_max_orders"
     if policy.max_daily_loss is not None and day.lost >= policy.max_daily_loss:
@@ -80,7 +93,12 @@ class Fence:
         return Day(lost_since(start, account), await self._state.traded_since(midnight),
                    self._heard.seconds if self._heard is not None else None)
 
+    @property
+    def counts_lots(self) -> bool:
+        """Whether it has to know what is open already."""
+        return self._policy.max_total_lots is not None
+
     async def refusal(self, account: AccountSnapshot, spec: SymbolSpec, tick: Tick, volume: Decimal,
-                      stop_loss: Decimal | None) -> str | None:
+                      stop_loss: Decimal | None, held: Decimal) -> str | None:
         """Why the fence keeps an order in; None when it may go."""
-        return refusal(self._policy, await self.look(account), spec, tick, volume, stop_loss)
+        return refusal(self._policy, await self.look(account), spec, tick, volume, stop_loss, held)

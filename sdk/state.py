@@ -92,7 +92,8 @@ class State:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device-state")
-        self._file: sqlite3.Connection
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
 
     async def open(self, identity: Identity) -> None:
         """Make or read the file. StateBroken when it is damaged, or another account's."""
@@ -102,12 +103,11 @@ class State:
             raise StateBroken(f"{self._path} cannot be opened ({error}).") from error
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the file."""
-        def close() -> None:
-            with suppress(AttributeError):
-                self._file.close()
-
-        await self._do(close)
+        """Finish what is under way and let go of the file. May be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._do(self._disconnect)
         self._thread.shutdown(wait=False)
 
     # -- orders --------------------------------------------------------------------------------------------
@@ -219,13 +219,22 @@ class State:
 
     # -- in the thread -------------------------------------------------------------------------------------
 
+    @property
+    def _file(self) -> sqlite3.Connection:
+        assert self._connection is not None  # it is opened first
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
     def _open(self, identity: Identity) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileExistsError):  # SQLite would make it readable by everyone
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if sys.platform != "win32":
             self._path.chmod(0o600)
-        self._file = sqlite3.connect(self._path, isolation_level=None)
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = FULL")
         version = self._file.execute("PRAGMA user_version").fetchone()[0]

@@ -62,7 +62,7 @@ class Trader:
             try:
                 await self._take(order, asked)
             except NotTraded as refusal:
-                await self._refuse(order, refusal.code)
+                await self._refuse(order, refusal)
             except GatewayError as error:
                 await self._cannot(order, error)
             except Unreachable as error:
@@ -99,6 +99,8 @@ class Trader:
     # -- one order -----------------------------------------------------------------------------------------
 
     async def _trade(self, order: EaOrder, asked: Stopwatch) -> None:
+        if order.expires_at <= self._clock.now():
+            return  # the desk says so by itself
         ready = await self._checked(order)
         if asked.seconds > self._rules.lease_seconds - self._rules.least_lease_seconds:
             log.warning("lease_nearly_over", order_id=order.order_id, seconds=round(asked.seconds, 1))
@@ -106,7 +108,7 @@ class Trader:
         await self._state.begin(self._remembered(order))
         if await self._begun(order):
             await self._state.hand_over(order.magic, self._clock.now())
-            await self._send(order, ready)
+            await self._send(order, ready, asked)
 
     async def _begun(self, order: EaOrder) -> bool:
         """Whether the desk knows now that it is being sent. Without its yes it is not."""
@@ -122,20 +124,29 @@ class Trader:
         except Unreadable as error:
             raise Unreachable(f"what cannot be read: {error}") from error
         if until <= self._clock.now():
-            raise NotTraded("order_expired")
+            await self.settle(self._remembered(order), Phase.OVER,
+                              Ack(order.order_id, "failed", error="not_executed_in_time"))
+            return False
         return True
 
     async def _checked(self, order: EaOrder) -> Ready:
         """What would be sent now; NotTraded when nothing would."""
-        if order.expires_at <= self._clock.now():
-            raise NotTraded("order_expired")
         market = await self._market(order)
         slip, lots = checks.levels(order, market), checks.volume(order, market)
         checks.targets(order, market, lots)
-        code = await self._fence.refusal(market.account, market.spec, market.tick, lots, order.stop_loss)
+        code = await self._fence.refusal(market.account, market.spec, market.tick, lots, order.stop_loss,
+                                         await self._held())
         if code is not None:
             raise NotTraded(code)
         return Ready(lots, slip)
+
+    async def _held(self) -> Decimal:
+        """The lots that are open or wait, where the fence wants to know."""
+        if not self._fence.counts_lots:
+            return Decimal(0)
+        held = [position.volume for position in await self._terminal.positions(self._ref)]
+        held += [waiting.volume for waiting in await self._terminal.orders(self._ref)]
+        return sum(held, Decimal(0))
 
     async def _market(self, order: EaOrder) -> Market:
         account, spec = await self._terminal.account(self._ref), await self._terminal.symbol(self._ref, order.symbol)
@@ -145,7 +156,7 @@ class Trader:
             raise NotTraded("unknown_symbol")
         tick = await self._terminal.tick(self._ref, order.symbol)
         if tick is None:
-            raise NotTraded("price_unavailable")
+            raise NotTraded("no_quote", for_now=True)
         market = Market(account, spec, tick)
         if order.stop_loss is None or order.risk is None:
             return market
@@ -155,11 +166,12 @@ class Trader:
             raise NotTraded("no_conversion_rate")
         return replace(market, loss_per_lot=-result)
 
-    async def _send(self, order: EaOrder, ready: Ready) -> None:
-        """Hand it over. What was surely not done may be tried again, here and now and by nobody else."""
+    async def _send(self, order: EaOrder, ready: Ready, asked: Stopwatch) -> None:
+        """Hand it over. What was surely not done may be tried again while the lease lasts, and by nobody else."""
         pause, tried = self._rules.busy_seconds, 1
         while (refusal := await self._handed_over(order, ready)) is not None:
-            is_late = self._clock.now() + timedelta(seconds=pause) >= order.expires_at
+            is_late = (asked.seconds + pause >= self._rules.lease_seconds
+                       or self._clock.now() + timedelta(seconds=pause) >= order.expires_at)
             if tried == self._rules.tries or is_late or self.is_stopping:
                 await self.settle(self._remembered(order), Phase.OVER, refusal)
                 return
@@ -191,8 +203,13 @@ class Trader:
             return
         await self.settle(self._remembered(order), Phase.OVER, Ack(order.order_id, "failed", error=error.code))
 
-    async def _refuse(self, order: EaOrder, code: str) -> None:
-        await self.settle(self._remembered(order), Phase.OVER, Ack(order.order_id, "rejected", error=code))
+    async def _refuse(self, order: EaOrder, refusal: NotTraded) -> None:
+        """Tell the desk why, unless the order will be offered again and may fare better then."""
+        left = order.expires_at - self._clock.now()
+        if refusal.for_now and left > timedelta(seconds=self._rules.lease_seconds + self._rules.least_lease_seconds):
+            log.warning("order_waits", order_id=order.order_id, code=refusal.code)
+            return
+        await self.settle(self._remembered(order), Phase.OVER, Ack(order.order_id, "rejected", error=refusal.code))
 
     # -- what became of it ---------------------------------------------------------------------------------
 
