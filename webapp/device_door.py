@@ -11,7 +11,7 @@ from services.desk import Desk
 from services.device_keys import DeviceKey, Known
 from services.errors import TryLater, Unauthenticated
 from services.vault import SealBroken
-from webapp import keys
+from webapp import keys, sealed
 from webapp.claims import CHANGED, UNSETTLED, USED, Answer, Claim
 from webapp.security import Plain, count_failure, now
 from webapp.signed import Signed, body_within, headers_of, is_genuine, is_of_now
@@ -34,6 +34,7 @@ def signed_by_device(handler: DeviceHandler, *, limit: int) -> Plain:
         except Unauthenticated:
             await count_failure(request, "signature")
             raise
+        await sealed.open_request(request, key)
         return await handler(request, key)
 
     return guarded
@@ -43,6 +44,7 @@ def sign_answer(request: web.Request, response: web.StreamResponse, secret: byte
     """What a device is told is signed for the request it made, so that nobody can tell it anything else."""
     if not isinstance(response, web.Response):
         return
+    sealed.seal_answer(request, response)
     body = response.body if isinstance(response.body, bytes | bytearray) else b""
     text = signing.canonical_answer(response.status, request.headers["X-Nonce"], bytes(body))
     response.headers["X-Signature"] = signing.sign(secret, text)

@@ -38,6 +38,7 @@ from webapp.schemas import (
     SignIn,
 )
 from webapp.symbol_schemas import SymbolPage
+from wire import envelope
 
 SIGNATURE: list[dict[str, list[str]]] = [{"keyId": [], "timestamp": [], "nonce": [], "signature": []}]
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
@@ -177,6 +178,14 @@ OR_ELSE: dict[tuple[str, str], type[Body]] = {("POST", "/ea/snapshot"): SameRepo
 HEADERS = {("GET", "/events"): ("Last-Event-ID",)}
 # Told one after the other for as long as somebody listens; the shape is that of each event, its data read as JSON.
 STREAMS = {("GET", "/events")}
+# What a device may seal: both bodies are envelopes then, and what they are described as is what is in them.
+SEALABLE = {name for name, operation in OPERATIONS.items() if operation[1] is SIGNATURE and name[1].startswith("/ea/")}
+_ENVELOPE_CODES = " envelope_required envelope_broken counter_used"
+_ENVELOPE = [
+    {"name": "envelope", "in": "query", "required": False, "schema": {"const": "v1"},
+     "description": f"Asks for envelopes: both bodies are {envelope.CONTENT_TYPE}. With counter, in this order."},
+    {"name": "counter", "in": "query", "required": False,
+     "schema": {"type": "integer", "minimum": 1, "maximum": envelope.MOST_COUNTER}}]
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
@@ -207,6 +216,7 @@ def _operation(method: str, path: str, summary: str, security: list[dict[str, li
                    for name in QUERIES.get((method, path), ())]
     parameters += [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
                    for name in HEADERS.get((method, path), ())]
+    parameters += _ENVELOPE if (method, path) in SEALABLE else []
     if "idempotency_key_required" in codes:
         parameters.append({"name": "Idempotency-Key", "in": "header", "required": True,
                            "schema": {"type": "string", "minLength": 1, "maxLength": 255}})
@@ -217,6 +227,9 @@ def _operation(method: str, path: str, summary: str, security: list[dict[str, li
         schema = told[0] if len(told) == 1 else {"oneOf": told}
         described["requestBody"] = {"required": body not in (Empty, Logout, Reject, RotateDevice),
                                     "content": {"application/json": {"schema": schema}}}
+        if (method, path) in SEALABLE:
+            described["requestBody"]["content"][envelope.CONTENT_TYPE] = {"schema": {"type": "string",
+                                                                                    "format": "binary"}}
     return described
 
 
@@ -230,11 +243,14 @@ def _responses(method: str, path: str, answers: dict[int, str | None], codes: st
             found[str(status)]["content"] = {
                 media: {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
     extra = " invalid_json unsupported_media_type invalid_request body_too_large request_timeout" if body else ""
+    extra += _ENVELOPE_CODES if (method, path) in SEALABLE else ""
     for code in f"{codes}{extra} rate_limited internal_error".split():
         status = OTHER_STATUS.get((method, path, code), PROBLEMS[code][0])
         kept = found.setdefault(str(status), {"description": "", "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}})
         kept["description"] = ", ".join(dict.fromkeys(filter(None, [*kept["description"].split(", "), code])))
+    if (method, path) in SEALABLE:
+        found["400"]["description"] += ", invalid_request"  # a query that asks in another form
     return found
 
 
