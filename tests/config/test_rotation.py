@@ -27,7 +27,7 @@ old, new, both = Vault(decode_key(OLD)), Vault(decode_key(NEW)), Vault(decode_ke
 
 
 async def fill(database: Database, number: int) -> None:
-    """So many secrets of each kind under the old key."""
+    """So many secrets of each kind under the old key; half of the devices have a previous one."""
     now = datetime.now(UTC)
     async with database.writing() as session:
         await canary.renew(session, old)
@@ -41,7 +41,9 @@ async def fill(database: Database, number: int) -> None:
             for n in range(1, number + 1)])
         await session.execute(insert(Device), [
             {"id": f"dv_{n}", "user_id": n, "name": "D", "created_at": now,
-             "sealed_secret": old.seal(f"device {n}".encode(), device_keys.secret_place(f"dv_{n}", n))}
+             "sealed_secret": old.seal(f"device {n}".encode(), device_keys.secret_place(f"dv_{n}", n)),
+             "sealed_previous_secret": old.seal(
+                 f"before {n}".encode(), device_keys.previous_secret_place(f"dv_{n}", n)) if n % 2 else None}
             for n in range(1, number + 1)])
         await session.execute(insert(Account), [
             {"id": n, "user_id": n, "route": "terminal", "label": "A", "login": str(n), "server": "S", "broker": "B",
@@ -55,10 +57,13 @@ async def readable(database: Database, vault: Vault) -> int:
     async with database.reading() as session:
         keys = (await session.execute(select(ProviderKey.key_id, ProviderKey.sealed_secret))).all()
         held = (await session.execute(select(Device.id, Device.user_id, Device.sealed_secret))).all()
+        former = (await session.execute(select(Device.id, Device.user_id, Device.sealed_previous_secret).where(
+            Device.sealed_previous_secret.is_not(None)))).all()
         kept = (await session.execute(select(Account.id, Account.user_id, Account.sealed_password).where(
             Account.sealed_password.is_not(None)))).all()
     sealed = [(row[1], providers.secret_place(row[0]), f"key {row[0][3:]}") for row in keys]
     sealed += [(row[2], device_keys.secret_place(row[0], row[1]), f"device {row[0][3:]}") for row in held]
+    sealed += [(row[2], device_keys.previous_secret_place(row[0], row[1]), f"before {row[0][3:]}") for row in former]
     sealed += [(row[2], accounts.password_place(row[0], row[1]), f"password {row[0]}") for row in kept]
     found = 0
     for box, place, text in sealed:
@@ -72,8 +77,8 @@ async def readable(database: Database, vault: Vault) -> int:
 
 async def test_every_kind_of_secret_is_sealed_anew(database: Database) -> None:
     await fill(database, 250)
-    assert await rotation.rotate(database, both) == 750
-    assert await readable(database, new) == 750
+    assert await rotation.rotate(database, both) == 875
+    assert await readable(database, new) == 875
     assert await readable(database, old) == 0
     assert await rotation.rotate(database, both) == 0
 
@@ -84,7 +89,7 @@ async def test_one_that_no_key_opens_is_named_and_the_others_stay_readable(datab
         await session.execute(update(Account).where(Account.id == 7).values(sealed_password=b"\x01" + bytes(60)))
     with pytest.raises(SealBroken, match="accounts:sealed_password:7:7"):
         await rotation.rotate(database, both)
-    assert await readable(database, both) == 59
+    assert await readable(database, both) == 69
 
 
 async def test_beside_a_desk_that_works(database: Database) -> None:
@@ -118,8 +123,8 @@ async def test_beside_a_desk_that_works(database: Database) -> None:
 
 async def test_two_rotations_at_once_end_well(database: Database) -> None:
     await fill(database, 150)
-    assert sum(await asyncio.gather(*(rotation.rotate(database, both) for _ in range(2)))) == 450
-    assert await readable(database, new) == 450
+    assert sum(await asyncio.gather(*(rotation.rotate(database, both) for _ in range(2)))) == 525
+    assert await readable(database, new) == 525
 
 
 async def done(database: Database) -> int:
@@ -146,9 +151,9 @@ async def test_killed_in_the_middle_it_finishes_when_it_is_begun_again(database:
     assert child.returncode is None, "it has not ended before it could be killed"
     child.send_signal(signal.SIGKILL)
     await child.wait()
-    assert await readable(database, both) == 2_400, "wherever it dies, everything can be read"
+    assert await readable(database, both) == 2_800, "wherever it dies, everything can be read"
     assert 0 < await done(database) < 1_600
     assert await (await begin()).wait() == 0
-    assert await readable(database, new) == 2_400
+    assert await readable(database, new) == 2_800
     async with database.reading() as session:
         assert await canary.sings(session, new)
