@@ -6,6 +6,7 @@
 #define COUNTERSIGN_DECIMAL_MQH
 
 #define CS_MOST_PLACES 8
+#define CS_MOST_READ_PLACES 16
 
 const double CS_STEP_SLACK = 1e-6;
 
@@ -19,7 +20,7 @@ int CsDigitsAt(const string text, const int place)
    return(end - place);
   }
 
-// Whether a text is a figure: at most 15 digits before and 8 behind the point, a minus at most, and nothing else.
+// Whether a text is a figure: at most 15 digits before and 16 behind the point, a minus at most, and nothing else.
 bool CsIsDecimal(const string text)
   {
    int size = StringLen(text);
@@ -31,7 +32,7 @@ bool CsIsDecimal(const string text)
    if(place == size)
       return(true);
    int part = CsDigitsAt(text, place + 1);
-   return(StringGetCharacter(text, place) == 46 && part >= 1 && part <= CS_MOST_PLACES && place + 1 + part == size);
+   return(StringGetCharacter(text, place) == 46 && part >= 1 && part <= CS_MOST_READ_PLACES && place + 1 + part == size);
   }
 
 // Read a figure. False, and the value as it was, for what is none.
