@@ -67,7 +67,7 @@ class Program:
         watch = threading.Timer(ANSWER_SECONDS, self._process.kill)
         watch.start()
         try:
-            self._process.stdin.write(" ".join((question, *map(_hex, arguments))) + "\n")
+            self._process.stdin.write(" ".join((question, *map(written, arguments))) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline().strip()
         finally:
@@ -80,7 +80,7 @@ class Program:
         return b"" if answer == "-" else bytes.fromhex(answer)
 
 
-def _hex(argument: bytes | str | int) -> str:
+def written(argument: bytes | str | int) -> str:
     """Texts travel as UTF-16, which is what MQL5 holds; numbers as their digits."""
     if isinstance(argument, str):
         argument = argument.encode("utf-16-le", "surrogatepass")

@@ -8,6 +8,7 @@
 #include "Store.mqh"
 
 #define CS_MOST_ACCOUNTS 8
+#define CS_RECKON_EVERY_MS 5000
 
 // One account's day. equity is what it began with, or what it had when it was first seen that day; since is that moment
 // by the trade server's clock.
@@ -27,7 +28,8 @@ struct CsDays
    CsAccountDay accounts[];
    int          count;
    int          current;     // of the account that is signed in now; -1 while none is
-   bool         is_kept;     // what was counted last is on the disk
+   double       loss;        // today's, as it was reckoned last
+   ulong        reckoned;    // at that tick; 0 for never
   };
 
 void CsDaysClear(CsDays &days)
@@ -37,7 +39,8 @@ void CsDaysClear(CsDays &days)
    ArrayResize(days.accounts, CS_MOST_ACCOUNTS);
    days.count = 0;
    days.current = -1;
-   days.is_kept = true;
+   days.loss = 0.0;
+   days.reckoned = 0;
   }
 
 bool CsDaysWrite(CsDays &days)
@@ -54,8 +57,7 @@ bool CsDaysWrite(CsDays &days)
       CsPutText(bytes, CsDecimalText(days.accounts[i].equity, CS_MOST_PLACES));
       CsPutLong(bytes, days.accounts[i].orders);
      }
-   days.is_kept = CsStoreWrite(days.stored, bytes);
-   return(days.is_kept);
+   return(CsStoreWrite(days.stored, bytes));
   }
 
 // Read it, once a start; CS_STORE_... says what came of it.
@@ -150,6 +152,15 @@ double CsDayLoss(const CsDays &days)
       return(0.0);
    return(days.accounts[days.current].equity + CsPaidIn(days.accounts[days.current].since)
           - AccountInfoDouble(ACCOUNT_EQUITY));
+  }
+
+// Reckon it for the panel, not at every beat.
+void CsReckonLoss(CsDays &days, const ulong tick)
+  {
+   if(days.reckoned > 0 && tick - days.reckoned < CS_RECKON_EVERY_MS)
+      return;
+   days.loss = CsDayLoss(days);
+   days.reckoned = tick;
   }
 
 #endif

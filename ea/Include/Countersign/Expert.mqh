@@ -10,7 +10,6 @@
 #include "Symbols.mqh"
 
 #define CS_MOST_OFFERED 20
-#define CS_WITHDRAW_EVERY_MS 5000
 
 const string CS_FOLDER = "Countersign\\";
 
@@ -29,21 +28,38 @@ bool CsTakeLock(CsExpert &expert)
    return(expert.lock != INVALID_HANDLE || CsHalt(expert, "it runs on another chart, or files cannot be written"));
   }
 
-// Read every file. One that cannot be read stops everything: to begin with nothing could mean to trade twice.
+// Whether something was read, or may begin with nothing: a file that was there at an earlier start has to be there.
+bool CsIsSound(CsExpert &expert, const int status, const bool is_first, const string what)
+  {
+   if(status == CS_STORE_OLDER)
+      Print("Countersign: the newest copy of " + what + " is damaged, the one before it is used");
+   if(status == CS_STORE_GOOD || status == CS_STORE_OLDER || (status == CS_STORE_EMPTY && is_first))
+      return(true);
+   return(CsHalt(expert, what + " is damaged or gone (MQL5\\Files)"));
+  }
+
+// Read every file. One that cannot be read stops everything: to begin with nothing could mean to trade twice. The
+// counters are written last: where they are, everything has been.
 bool CsReadFiles(CsExpert &expert)
   {
-   int counters = CsCountersStart(expert.desk.counters, CS_FOLDER + "counters");
-   int device = CsCredentialsStart(expert.desk.credentials, CS_FOLDER + "device");
-   int ledger = CsLedgerStart(expert.ledger, CS_FOLDER + "orders");
-   int days = CsDaysStart(expert.days, CS_FOLDER + "days");
-   if(counters == CS_STORE_BROKEN || device == CS_STORE_BROKEN || days == CS_STORE_BROKEN)
-      return(CsHalt(expert, "a file in MQL5\\Files\\Countersign is damaged"));
-   // Whoever has counted a start has kept a ledger as well.
-   if(ledger == CS_STORE_BROKEN || (ledger == CS_STORE_EMPTY && counters != CS_STORE_EMPTY))
-      return(CsHalt(expert, "the file of executed orders is damaged or gone"));
-   if(ledger == CS_STORE_EMPTY && !CsLedgerWrite(expert.ledger))
-      return(CsHalt(expert, "files cannot be written"));
-   return(true);
+   bool first = !CsIsStored(CS_FOLDER + "counters");
+   if(!CsIsSound(expert, CsLedgerStart(expert.ledger, CS_FOLDER + "orders"), first, "the file of orders")
+      || !CsIsSound(expert, CsDaysStart(expert.days, CS_FOLDER + "days"), first, "the file of days")
+      || !CsIsSound(expert, CsCredentialsStart(expert.desk.credentials, CS_FOLDER + "device"), true,
+                    "the file of the device"))
+      return(false);
+   if(first && (!CsLedgerWrite(expert.ledger) || !CsDaysWrite(expert.days)))
+      return(CsHalt(expert, "files cannot be written: is the disk full?"));
+   return(CsIsSound(expert, CsCountersStart(expert.desk.counters, CS_FOLDER + "counters"), true,
+                    "the file of counters"));
+  }
+
+// Whether a limit makes no sense: taken for "none" it would be the opposite of what was meant.
+bool CsIsBelowNothing(const CsSettings &settings)
+  {
+   return(settings.policy.max_lots < 0.0 || settings.policy.max_total_lots < 0.0 || settings.policy.max_spread_points < 0
+          || settings.policy.max_daily_loss < 0.0 || settings.policy.max_orders_a_day < 0
+          || settings.policy.max_silence_seconds < 0 || settings.max_deviation < 0);
   }
 
 // Who the inputs say this is, if they do.
@@ -52,6 +68,12 @@ bool CsReadInputs(CsExpert &expert)
    string id = expert.settings.device_id, secret = expert.settings.secret;
    if(StringLen(expert.settings.base) == 0)
       return(CsHalt(expert, "the desk's address has to be like https://desk.example"));
+   if(CsIsBelowNothing(expert.settings))
+      return(CsHalt(expert, "a limit below 0 is none: enter 0 for no limit"));
+   StringTrimLeft(id);
+   StringTrimRight(id);
+   StringTrimLeft(secret);
+   StringTrimRight(secret);
    if(StringLen(id) == 0 && StringLen(secret) == 0)
       return(true);
    if(!CsTakeCredentials(expert.desk.credentials, id, secret))
@@ -64,6 +86,8 @@ bool CsReadInputs(CsExpert &expert)
 bool CsStart(CsExpert &expert)
   {
    CsExpertClear(expert);
+   if(MQLInfoInteger(MQL_TESTER) != 0)
+      return(CsHalt(expert, "the Strategy Tester has no network: use a demo account"));
    MathSrand((int)(GetTickCount64() & 0x7fffffff));
    if(!CsTakeLock(expert) || !CsReadFiles(expert) || !CsReadInputs(expert))
       return(false);
@@ -91,9 +115,13 @@ void CsObserve(CsExpert &expert, const ulong tick)
    else if(expert.connected_since == 0)
       expert.connected_since = tick;
    CsClockNote(expert.desk.clock, (long)TimeCurrent(), (long)TimeTradeServer(), tick);
-   if(connected && expert.desk.clock.offset_kind != CS_OFFSET_UNKNOWN && AccountInfoDouble(ACCOUNT_EQUITY) > 0.0)
-      CsNoteDay(expert.days, CsLogin(), CsServer(), CsClockServer(expert.desk.clock, CsDeskNow(expert.desk)),
-                AccountInfoDouble(ACCOUNT_EQUITY));
+   // Before a terminal has heard of its account it shows nothing in it.
+   bool known = AccountInfoDouble(ACCOUNT_EQUITY) > 0.0 || CsIsSettled(expert, tick);
+   if(!connected || !known || expert.desk.clock.offset_kind == CS_OFFSET_UNKNOWN)
+      return;
+   CsNoteDay(expert.days, CsLogin(), CsServer(), CsClockServer(expert.desk.clock, CsDeskNow(expert.desk)),
+             AccountInfoDouble(ACCOUNT_EQUITY));
+   CsReckonLoss(expert.days, tick);
   }
 
 // Follow every order of the account that is signed in.
@@ -106,10 +134,8 @@ void CsFollowAll(CsExpert &expert, const ulong tick)
      {
       if(expert.ledger.open[i].login != CsLogin() || expert.ledger.open[i].server != CsServer())
          continue;
-      bool waits = expert.ledger.open[i].kind != CS_MARKET && expert.ledger.open[i].state != CS_OVER;
-      if(waits && CsDeskNow(expert.desk) >= expert.ledger.open[i].expires_ms
-         && tick / CS_WITHDRAW_EVERY_MS != (tick - 1000) / CS_WITHDRAW_EVERY_MS)
-         CsWithdraw(expert.ledger.open[i]);
+      if(CsDeskNow(expert.desk) >= expert.ledger.open[i].expires_ms)
+         CsWithdraw(expert.ledger.open[i], tick);
       if(!CsFollow(expert.desk.clock, expert.ledger.open[i], CsIsSettled(expert, tick), tick))
          continue;
       changed = true;
@@ -179,6 +205,8 @@ void CsDoPoll(CsExpert &expert)
    int status = CsDeskAsk(expert.desk, "GET", "poll", "");
    expert.was_polled = expert.was_polled || status == 200 || status == 204;
    expert.poll_due = expert.polled_tick + (ulong)expert.poll_ms + expert.desk.retry_after_ms;
+   if(status == 204)
+      expert.poll_ms = CS_FIRST_POLL_SECONDS * 1000;
    if(status != 200)
       return;
    CsNotePoll(expert);
@@ -200,7 +228,7 @@ void CsDoPoll(CsExpert &expert)
 // Do the one thing that is due first.
 void CsDoOneJob(CsExpert &expert, const ulong tick)
   {
-   bool signed_in = CsIsSignedIn();
+   bool reports = CsIsSignedIn() && expert.desk.clock.offset_kind != CS_OFFSET_UNKNOWN;
    if(CsClockMustSync(expert.desk.clock, tick))
       CsDeskSync(expert.desk);
    else if(CsIsPairing(expert))
@@ -209,13 +237,13 @@ void CsDoOneJob(CsExpert &expert, const ulong tick)
       return;
    else if(CsNextToTell(expert.ledger, tick) >= 0)
       CsTell(expert.desk, expert.ledger, CsNextToTell(expert.ledger, tick));
-   else if(signed_in && !expert.was_polled && expert.reporting.snapshot_due == 0)
+   else if(reports && !expert.was_polled && expert.reporting.snapshot_due == 0)
       CsReportSnapshot(expert);
    else if(tick >= expert.poll_due && CsIsReadyForOrders(expert, tick))
       CsDoPoll(expert);
-   else if(signed_in && tick >= expert.reporting.snapshot_due)
+   else if(reports && tick >= expert.reporting.snapshot_due)
       CsReportSnapshot(expert);
-   else if(signed_in && expert.reporting.is_listing && tick >= expert.reporting.listing_due)
+   else if(reports && expert.reporting.is_listing && tick >= expert.reporting.listing_due)
       CsListSymbols(expert);
   }
 

@@ -10,6 +10,7 @@
 // And what is gone, without deals that say how, is over after this.
 #define CS_DEALS_WITHIN_MS 60000
 #define CS_LOOK_EVERY_MS 10000
+#define CS_WITHDRAW_EVERY_MS 10000
 
 // An average as the desk reads it.
 string CsAverageText(const double sum, const double lots, const string symbol)
@@ -105,7 +106,10 @@ bool CsFollowLooking(const CsClock &clock, CsRecord &record, const CsTraces &tra
    bool too_late = CsClockNow(clock, tick) >= record.expires_ms;
    if(CsIsFound(traces))
       record.missing_since = 0;
-   if(traces.is_on_its_way)
+   bool young = CsClockNow(clock, tick) - record.began_ms < CS_SHOWS_WITHIN_MS;
+   bool whole = !CsIsMore(record.volume, traces.opened + traces.waiting_lots, 0.01);
+   // Another leg may show up yet.
+   if(traces.is_on_its_way || (young && !whole && traces.opened + traces.waiting_lots > 0.0))
       return(false);
    if(traces.opened > 0.0)
       CsNoteFilled(record, traces);
@@ -179,10 +183,13 @@ bool CsFollow(const CsClock &clock, CsRecord &record, const bool is_settled, con
   }
 
 // Withdraw what waits beyond its time, where the broker has not ended it. What comes of it is seen by the next look.
-void CsWithdraw(const CsRecord &record)
+void CsWithdraw(CsRecord &record, const ulong tick)
   {
    MqlTradeRequest request;
    MqlTradeResult result;
+   if(record.kind == CS_MARKET || record.state == CS_OVER || tick < record.withdraw_at)
+      return;
+   record.withdraw_at = tick + CS_WITHDRAW_EVERY_MS;
    for(int i = OrdersTotal() - 1; i >= 0; i--)
      {
       ulong ticket = OrderGetTicket(i);

@@ -23,6 +23,7 @@ struct CsTraces
    bool   is_on_its_way;
    int    positions;       // of it that are open
    int    waiting;         // orders of it that wait
+   double waiting_lots;
    long   ticket;          // of the position of the first leg
    int    ticket_leg;
    long   waiting_ticket;
@@ -44,6 +45,7 @@ void CsTracesClear(CsTraces &traces)
    traces.is_on_its_way = false;
    traces.positions = 0;
    traces.waiting = 0;
+   traces.waiting_lots = 0.0;
    traces.ticket = 0;
    traces.ticket_leg = CS_MOST_LEGS;
    traces.waiting_ticket = 0;
@@ -92,6 +94,7 @@ void CsLookAtOrders(const long magic, CsTraces &traces)
          continue;
         }
       traces.waiting++;
+      traces.waiting_lots += OrderGetDouble(ORDER_VOLUME_CURRENT);
       if(traces.waiting_ticket == 0 || (long)ticket < traces.waiting_ticket)
          traces.waiting_ticket = (long)ticket;
      }

@@ -107,7 +107,7 @@ string CsLossText(const CsExpert &expert)
    int digits = (int)AccountInfoInteger(ACCOUNT_CURRENCY_DIGITS);
    if(expert.days.current < 0)
       return("Today: not known yet");
-   string lost = "Today: lost " + CsDecimalText(MathMax(CsDayLoss(expert.days), 0.0), digits);
+   string lost = "Today: lost " + CsDecimalText(MathMax(expert.days.loss, 0.0), digits);
    return(lost + (limit > 0.0 ? " of " + CsDecimalText(limit, digits) + " allowed" : ", no limit set") + ", orders "
           + IntegerToString(expert.days.accounts[expert.days.current].orders));
   }

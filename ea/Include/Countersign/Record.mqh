@@ -47,7 +47,8 @@ struct CsRecord
    string profit;
    string close_reason;
    ulong  missing_since;   // ticks, not kept: since when there is no trace of it, 0 while there is one
-   ulong  tell_at;         // and when the desk is to be told
+   ulong  tell_at;         // when the desk is to be told
+   ulong  withdraw_at;     // and when it is tried to withdraw it
   };
 
 void CsRecordClear(CsRecord &record)
@@ -78,6 +79,7 @@ void CsRecordClear(CsRecord &record)
    record.close_reason = "";
    record.missing_since = 0;
    record.tell_at = 0;
+   record.withdraw_at = 0;
   }
 
 void CsPutRecord(uchar &bytes[], const CsRecord &record)

@@ -125,6 +125,12 @@ bool CsStoreTakeNewer(const string name, long &generation, uchar &content[])
    return(true);
   }
 
+// Whether there is anything of a file, whole or not.
+bool CsIsStored(const string name)
+  {
+   return(FileIsExist(name) || FileIsExist(name + ".new") || FileIsExist(name + ".old"));
+  }
+
 // Read a file; CS_STORE_... says what came of it. Begin with this, once a start: it also ends a write that a crash cut.
 int CsStoreRead(CsStored &stored, const string name, uchar &content[])
   {
