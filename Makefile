@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench ea-test ea-fuzz kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test ea-fuzz kills device-kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -34,6 +34,10 @@ ea-fuzz: .venv/.ready-dev
 # Two hundred SIGKILLs at random moments under load; a quarter of an hour.
 kills: .venv/.ready-dev
 	KILLS=200 $(PY) -m pytest tests/e2e/test_kills.py
+
+# The device client, killed at every step of an order and a hundred times at random; five minutes.
+device-kills: .venv/.ready-dev
+	DEVICE_KILLS=100 $(PY) -m pytest tests/sdk/test_kills.py
 
 screenshots: .venv/.ready-dev browser
 	$(PY) -m scripts.screenshots

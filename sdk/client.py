@@ -67,7 +67,7 @@ class DeviceClient:
         self._clock, self._transport = DeskClock(), Transport(settings.url)
         self._state = State(settings.data / "device.db")
         self._supervisor = Supervisor()
-        self._owing, self._report_now = Wake(), Wake()
+        self._owing, self._report_now, self._first_report = Wake(), Wake(), Wake()
         self._has_told_all = False
         self._wanted: tuple[bool, Sequence[str]] = False, ()
         self._broken: StateBroken | None = None
@@ -177,6 +177,9 @@ class DeviceClient:
                 await self._supervisor.sleep(pause)
 
     async def _poll(self) -> None:
+        if self._fence.is_silent:  # an order that is fetched now would only lie here
+            await self._first_report.wait(self._rules.poll_seconds)
+            return
         asked = Stopwatch()
         offer = await self._desk.poll()
         for what in offer.unreadable:
@@ -223,6 +226,7 @@ class DeviceClient:
         await self._fence.look(reading.account)
         await self._reporter.report(reading)
         self._fence.heard()
+        self._first_report.set()
         if not self._has_told_all:
             await self._reporter.tell_all()
             self._has_told_all = True

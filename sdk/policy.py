@@ -94,6 +94,11 @@ class Fence:
                    self._heard.seconds if self._heard is not None else None)
 
     @property
+    def is_silent(self) -> bool:
+        """Whether nothing may be traded because the desk has not taken a report yet."""
+        return self._policy.max_silence_seconds is not None and self._heard is None
+
+    @property
     def counts_lots(self) -> bool:
         """Whether it has to know what is open already."""
         return self._policy.max_total_lots is not None

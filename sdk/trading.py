@@ -137,7 +137,7 @@ class Trader:
         code = await self._fence.refusal(market.account, market.spec, market.tick, lots, order.stop_loss,
                                          await self._held())
         if code is not None:
-            raise NotTraded(code)
+            raise NotTraded(code, for_now=code == "policy_no_heartbeat")
         return Ready(lots, slip)
 
     async def _held(self) -> Decimal:

@@ -5,28 +5,26 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.device import DeviceAck
 from models.order import Order, OrderStatus
 from sandbox.mt5 import WHEEL
 from sandbox.mt5.broker import Broker
-from sdk import AccountRef, DeviceClient, DeviceSettings, Key, Rules, metatrader
+from sdk import AccountRef, DeviceClient, DeviceSettings, Key, metatrader
 from services import tiers
 from terminal.mt5.calls import SupervisionRules
 from tests.running import until
+from tests.sdk.brisk import BRISK
 from tests.webapp.conftest import Door
 
 LOGIN, PASSWORD, SERVER = "5001", "correct horse", "Sandbox-MT5"
 GOLD = {"symbol": "XAUUSD", "side": "buy", "order_type": "market", "stop_loss": "2300.00", "take_profits": ["2450.00"]}
-# Nobody waits for half a minute here; what the true figures are is in sdk/rules.py.
-BRISK = Rules(shows_within_seconds=2.0, look_seconds=0.3, busy_seconds=0.3, poll_seconds=0.3, open_seconds=0.5,
-              idle_seconds=0.5)
 PATIENT = SupervisionRules(start_seconds=40.0, call_seconds=20.0, send_seconds=20.0, start_every_seconds=0.0,
                            terminals=1)
 LEG = 0xF << 44
@@ -138,6 +136,17 @@ class Floor:
     async def order(self, order_id: int) -> Order:
         async with self.door.desk.database.reading() as session:
             return await session.get_one(Order, order_id)
+
+    async def orders(self) -> list[Order]:
+        async with self.door.desk.database.reading() as session:
+            return list(await session.scalars(select(Order).order_by(Order.id)))
+
+    async def at_once(self, order_id: int) -> None:
+        """The lease of a device that has died is over: nobody waits a quarter of a minute here."""
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        async with self.door.desk.database.writing() as session:
+            await session.execute(update(Order).where(Order.id == order_id, Order.lease_until.is_not(None))
+                                  .values(lease_until=past, next_try_at=past))
 
     async def acks(self, order_id: int) -> list[str]:
         """What devices said of it, in order."""

@@ -205,18 +205,20 @@ async def test_what_is_being_written_is_written_although_its_caller_goes(path: P
 
 WRITER = """
 import asyncio, sys
+from datetime import UTC, datetime
 from pathlib import Path
-from tests.sdk.test_state import ME, NOW, order
-from sdk.state import Phase, State
+from sdk.state import Identity, Phase, Remembered, State
 
 async def main():
     memory = State(Path(sys.argv[1]))
-    await memory.open(ME)
+    await memory.open(Identity("5001", "Sandbox-MT5"))
+    now = datetime(2026, 11, 26, 12, tzinfo=UTC)
     for number in range(1, 100_000):
-        await memory.begin(order(number))
-        await memory.hand_over(order(number).magic, NOW)
+        order = Remembered(1 << 48 | number, str(number), number, Phase.BEGAN, "XAUUSD", True, now)
+        await memory.begin(order)
+        await memory.hand_over(order.magic, now)
         print("sent", number, flush=True)
-        await memory.settle(order(number), Phase.OVER, b"said")
+        await memory.settle(order, Phase.OVER, b"said")
         print("said", number, flush=True)
 
 asyncio.run(main())
@@ -224,7 +226,7 @@ asyncio.run(main())
 
 
 async def test_a_killed_process_loses_nothing_that_was_on_the_disk(path: Path) -> None:
-    for wait in (3, 40, 111):
+    for wait in (3, 60):
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", WRITER, str(path), cwd=ROOT, stdout=asyncio.subprocess.PIPE)
         assert child.stdout is not None
