@@ -10,6 +10,7 @@
 #include "Symbols.mqh"
 
 #define CS_MOST_OFFERED 20
+#define CS_LISTING_MS 1500
 
 const string CS_FOLDER = "Countersign\\";
 
@@ -225,6 +226,26 @@ void CsDoPoll(CsExpert &expert)
       expert.poll_due = 0;
   }
 
+// Whether orders wait for the list: before the first poll its beginning is told, so that the desk knows it will come,
+// and whoever asks for all of it is told all of it.
+bool CsIsListingUrgent(const CsExpert &expert)
+  {
+   bool begun = expert.reporting.next_symbol > 0;
+   return(expert.reporting.is_listing && (expert.reporting.is_wanted || (!expert.was_polled && !begun)));
+  }
+
+// Several pages at once, as long as they go quickly.
+void CsListSeveral(CsExpert &expert)
+  {
+   ulong began = GetTickCount64();
+   do
+      CsListSymbols(expert);
+   while(expert.reporting.is_wanted && expert.reporting.is_listing && GetTickCount64() - began < CS_LISTING_MS
+         && GetTickCount64() >= expert.reporting.listing_due);
+   if(!expert.reporting.is_listing)
+      expert.poll_due = 0;
+  }
+
 // Do the one thing that is due first.
 void CsDoOneJob(CsExpert &expert, const ulong tick)
   {
@@ -239,6 +260,8 @@ void CsDoOneJob(CsExpert &expert, const ulong tick)
       CsTell(expert.desk, expert.ledger, CsNextToTell(expert.ledger, tick));
    else if(reports && !expert.was_polled && expert.reporting.snapshot_due == 0)
       CsReportSnapshot(expert);
+   else if(reports && CsIsListingUrgent(expert) && tick >= expert.reporting.listing_due)
+      CsListSeveral(expert);
    else if(tick >= expert.poll_due && CsIsReadyForOrders(expert, tick))
       CsDoPoll(expert);
    else if(reports && tick >= expert.reporting.snapshot_due)

@@ -20,6 +20,7 @@ struct CsReporting
    string digest;           // of that snapshot's body
    ulong  snapshot_due;     // ticks
    bool   is_listing;       // all symbols are being told
+   bool   is_wanted;        // and the desk waits for them
    int    next_symbol;
    string wanted[];         // names the desk has asked for
    ulong  listing_due;
@@ -51,6 +52,7 @@ void CsReportingClear(CsReporting &reporting)
    reporting.digest = "";
    reporting.snapshot_due = 0;
    reporting.is_listing = true;
+   reporting.is_wanted = false;
    reporting.next_symbol = 0;
    ArrayResize(reporting.wanted, 0);
    reporting.listing_due = 0;

@@ -179,6 +179,7 @@ void CsListSymbols(CsExpert &expert)
      {
       expert.reporting.next_symbol = end;
       expert.reporting.is_listing = end < total;
+      expert.reporting.is_wanted = expert.reporting.is_wanted && end < total;
       return;
      }
    if(status > 0 && status != 429)
@@ -220,6 +221,7 @@ void CsNoteWanted(CsReporting &reporting, const CsJson &doc)
       reporting.next_symbol = 0;
       reporting.listing_due = 0;
      }
+   reporting.is_wanted = all;
    for(int one = CsJsonFirst(doc, list); one >= 0; one = CsJsonNext(doc, list, one))
      {
       string name = "";

@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import select
 
 from ea.proof import compile as proof
-from models.device import DeviceSnapshot
+from models.device import DeviceSnapshot, DeviceSymbol
 from models.order import Order
 from sandbox.mt5.broker import Broker
 from services import device_orders, tiers
+from tests.ea.desk.between import Between, between
 from tests.ea.terminal import Terminal, broker_at
 from tests.webapp.conftest import Door
 
@@ -34,6 +35,7 @@ class Room:
     door: Door
     broker: Broker
     terminal: Terminal
+    line: Between
     token: str = ""
     provider: tuple[str, str] = ("", "")
     account_id: str = ""
@@ -70,6 +72,11 @@ class Room:
     async def has_reported(self) -> bool:
         async with self.door.desk.database.reading() as session:
             return await session.scalar(select(DeviceSnapshot.device_id)) is not None
+
+    async def symbol(self, name: str) -> DeviceSymbol | None:
+        """What the terminal has told of one of its broker's symbols."""
+        async with self.door.desk.database.reading() as session:
+            return await session.scalar(select(DeviceSymbol).where(DeviceSymbol.name == name))
 
     async def approve(self, **signal: Any) -> int:
         """A signal of about now, approved; its order."""
@@ -123,9 +130,9 @@ class Room:
 async def room(door: Door, executable: Path, folder: Path, **given: Any) -> AsyncIterator[Room]:
     """A VIP with nothing yet: neither device nor account."""
     inputs = {"InpDeskUrl": URL, **given.pop("inputs", {})}
-    async with broker_at(folder / "broker.db") as broker:
-        terminal = Terminal(executable, folder, broker, inputs, address=door.base.removeprefix("http://"), **given)
-        made = Room(door, broker, terminal)
+    async with broker_at(folder / "broker.db") as broker, between(door.base) as line:
+        terminal = Terminal(executable, folder, broker, inputs, address=line.address, **given)
+        made = Room(door, broker, terminal, line)
         made.provider = await door.provider("Desk Alpha")
         user_id, made.token = await door.person()
         vip = door.desk.catalogue.named("vip")
