@@ -206,7 +206,8 @@ def _symbols(there: list[Checked], case: _Case) -> Iterable[Finding]:
                                             and not KNOWN_FILLINGS & set(one.row.spec["filling"])])
     levels = [f"{one.sought.symbol} {one.spec.stops_level}" for one in there if one.spec and one.spec.stops_level]
     yield _says("stops_level", "kept" if levels else "free", symbols=", ".join(levels))
-    yield _some("tick_values", "missing", "told", [one for one in there if one.row and one.row.tick_value is None])
+    yield _some("tick_values", "missing", "told", [one for one in there if one.row is not None
+                                                   and one.row.bid is not None and one.row.tick_value is None])
     yield _least_volume(there, case)
 
 

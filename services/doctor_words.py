@@ -141,8 +141,9 @@ WORDS: dict[str, dict[str, Says]] = {
         "unknown": Says(UNKNOWN, "It is known when the broker's symbols and the account are."),
     },
     "tick_values": {
-        "told": Says(OK, "What a tick is worth is known for all of them."),
-        "missing": Says(WARN, "Not known for: {symbols}.", "Open them in Market Watch; orders wait until then."),
+        "told": Says(OK, "What a tick is worth is known wherever there is a price."),
+        "missing": Says(WARN, "There is a price, but not what a tick is worth, for: {symbols}.",
+                        "Orders of them are refused where the volume follows from the risk; choose a fixed volume."),
         "unknown": Says(UNKNOWN, "It is known when the broker's symbols are."),
     },
 }

@@ -38,6 +38,8 @@ TERMINAL_EVERY = timedelta(minutes=5)
 TOLD_AT, LISTED_AT = "told_at", "listed_at"
 # No symbol's name: that the listing is known from its first page on.
 _BEGINNING = ""
+# What is never twice the same; a clock that is compared with another is not, by a second or two.
+_RESTLESS, CLOCK_STEP = ("ping_ms", "utc_offset_seconds"), 60
 _QUOTE = ("tick_value", "bid", "ask", "quoted_at")
 
 
@@ -138,7 +140,7 @@ def _differs(known: DeviceSymbol, row: dict[str, Any]) -> bool:
 
 
 def _noted(known: dict[str, Any] | None, page: Page, closes: bool) -> dict[str, Any] | None:
-    """The terminal as it is known after a page. How fast it answers is written now and then only."""
+    """The terminal as it is known after a page. What always changes a little is written now and then only."""
     noted = dict(known) if known is not None else {}
     if page.terminal is not None and _is_news(noted, page.terminal, page.taken_at):
         notes = {LISTED_AT: noted[LISTED_AT]} if LISTED_AT in noted else {}
@@ -152,8 +154,9 @@ def _is_news(known: dict[str, Any], told: dict[str, Any], taken_at: datetime) ->
     if TOLD_AT not in known:
         return True
     before = datetime.fromisoformat(known[TOLD_AT])
-    is_other = any(known.get(name) != value for name, value in told.items() if name != "ping_ms")
-    return before < taken_at and (is_other or taken_at - before >= TERMINAL_EVERY)
+    has_shifted = abs(known["utc_offset_seconds"] - told["utc_offset_seconds"]) >= CLOCK_STEP
+    is_other = any(known.get(name) != value for name, value in told.items() if name not in _RESTLESS)
+    return before < taken_at and (has_shifted or is_other or taken_at - before >= TERMINAL_EVERY)
 
 
 # -- a listing under way ---------------------------------------------------------------------------------------
@@ -189,7 +192,8 @@ async def _listed(redis: Redis, device_id: str, page: Page, names: Sequence[str]
         log.warning("cache_unreachable")
         return None
     told = {member.decode() for member in members}
-    return told - {_BEGINNING} if _BEGINNING in told else None
+    # A terminal that has just started may have no list yet: an empty one takes nothing away.
+    return (told - {_BEGINNING} or None) if _BEGINNING in told else None
 
 
 def _instant(raw: bytes | None) -> datetime | None:

@@ -69,3 +69,11 @@ async def linked(door: Door, symbols: Sequence[dict[str, Any]] | None = None, te
     if symbols is not None:
         await tell_all(door, key, *symbols)
     return user_id, token, key, int(made["id"])
+
+
+async def forget(door: Door) -> None:
+    """Redis loses what it knew of devices' reports; that it forgets nonces too is another test's matter."""
+    for pattern in ("device:listing:*", "device:heard:*", "device:report:*"):
+        found = [key async for key in door.desk.redis.scan_iter(pattern)]
+        if found:
+            await door.desk.redis.delete(*found)

@@ -12,7 +12,7 @@ from models.order import Order
 from services import accounts, approvals, cards, device_symbols, execution, symbols
 from services.device_symbols import DevicePlan
 from terminal.protocol import AccountSnapshot, Side
-from tests.webapp.broker_stage import gold, linked, quoted, spec, tell, tell_all, terminal
+from tests.webapp.broker_stage import forget, gold, linked, quoted, spec, tell, tell_all, terminal
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import push, register
 
@@ -67,7 +67,7 @@ async def test_the_same_quote_told_again_is_a_fresh_one(door: Door) -> None:
     await tell(door, key, quote, ago=200, terminal=terminal())
     await tell_all(door, key, quote)
     assert (await planned(door, account_id)).volume == D("0.20")
-    await door.desk.redis.flushall()
+    await forget(door)
     assert (await planned(door, account_id)).wanted == ("EURUSD.r",), "nobody knows any more that it was just told"
     await tell(door, key, quote)
     assert (await planned(door, account_id)).volume == D("0.20")

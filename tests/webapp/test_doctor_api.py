@@ -149,6 +149,7 @@ async def test_another_users_device_is_not_there(door: Door) -> None:
     ({"EURUSD": {"filling": ["boc"]}}, "filling", "bad", "EURUSD", "found"),
     ({"EURUSD": {"stops_level": 25}}, "stops_level", "ok", "EURUSD 25", "found"),
     ({"EURUSD": {"tick_value": "0"}}, "tick_values", "warn", "EURUSD", "found"),
+    ({"EURUSD": {"stops_level": 5, "tick_value": None, "bid": None}}, "stops_level", "ok", "EURUSD 5", "found"),
     ({"EURUSD": {"volume_min": "10"}}, "least_volume", "warn", "EURUSD", "found"),
     ({"EURUSD": {"contract_size": "1000"}}, "symbols", "warn", "EURUSD", "unconfirmed"),
     ({"EURUSD": {"name": "US500"}}, "symbols", "warn", "EURUSD", "missing")])

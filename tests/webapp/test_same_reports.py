@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event, select, update
 from models.device import Device, DeviceSnapshot
 from services import reports
 from tests.webapp import documented
-from tests.webapp.broker_stage import linked
+from tests.webapp.broker_stage import forget, linked
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import SNAPSHOT, Key, position, push, register, report
 
@@ -102,7 +102,7 @@ async def test_what_the_desk_does_not_have_is_sent_whole(door: Door) -> None:
     await say(door, key, newer)
     assert await say(door, key, same(whole)) == (409, "snapshot_unknown"), "there is a newer one"
     assert await say(door, key, same(newer)) == (204, None)
-    await door.desk.redis.flushall()
+    await forget(door)
     assert await say(door, key, same(newer)) == (409, "snapshot_unknown")
     whole = report()
     assert await say(door, key, whole) == (204, None) and await say(door, key, same(whole)) == (204, None)

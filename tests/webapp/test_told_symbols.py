@@ -17,7 +17,7 @@ from models.symbol import SymbolMap
 from sandbox.signing import headers as signed_headers
 from services import symbol_reports
 from tests.webapp import documented
-from tests.webapp.broker_stage import SYMBOLS, gold, linked, page, quoted, spec, tell, tell_all, terminal
+from tests.webapp.broker_stage import SYMBOLS, forget, gold, linked, page, quoted, spec, tell, tell_all, terminal
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import Key, is_signed, push, register
 
@@ -63,6 +63,8 @@ async def test_a_listing_is_kept_and_what_is_gone_from_the_next_one_is_gone(door
     await tell(door, key, spec("EURUSD.r"), is_first=True)
     await tell(door, key, gold(), is_last=True)
     assert set(await told(door, key)) == {"EURUSD.r", "GOLD"}
+    await tell(door, key, is_first=True, is_last=True)
+    assert set(await told(door, key)) == {"EURUSD.r", "GOLD"}, "a terminal that has just started has no list"
     row = (await told(door, key))["GOLD"]
     assert row.spec["contract_size"] == "100" and row.spec["filling"] == ["fok", "ioc"] and row.tick_value == 1
 
@@ -75,6 +77,7 @@ async def test_what_says_nothing_new_is_not_written(door: Door) -> None:
     assert len(first) == 2, "the list and the terminal"
     with written() as again:
         await tell(door, key, *many, is_first=True, is_last=True, terminal=terminal(ping_ms=55))
+        await tell(door, key, terminal=terminal(ping_ms=45, utc_offset_seconds=7201))
         await tell(door, key, many[0])
     assert again == []
     with written() as changed:
@@ -108,7 +111,7 @@ async def test_a_listing_whose_beginning_is_not_known_takes_nothing_away(door: D
     key = await register(door, (await door.person())[1])
     await tell_all(door, key, spec("EURUSD.r"), gold())
     await tell(door, key, spec("USDJPY.r"), is_first=True)
-    await door.desk.redis.flushall()
+    await forget(door)
     await tell(door, key, spec("GBPUSD.r"), is_last=True)
     assert set(await told(door, key)) == {"EURUSD.r", "GOLD", "USDJPY.r", "GBPUSD.r"}
 
