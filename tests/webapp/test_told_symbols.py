@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,3 +226,12 @@ async def test_a_page_that_comes_late_does_not_undo_what_was_said_since(door: Do
     await tell(door, key, quoted(spec(), "1.2", "1.3"), ago=3)
     await door.signed("POST", SYMBOLS, key, late)
     assert str((await told(door, key))["EURUSD.r"].bid) == "1.2"
+
+
+async def test_the_guide_shows_a_page_that_is_taken(door: Door) -> None:
+    key = await register(door, (await door.person())[1])
+    text = (Path(__file__).parent.parent.parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    [shown] = [block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "stops_level" in block]
+    body = json.loads(shown) | {"taken_at": datetime.now(UTC).isoformat()}
+    assert (await door.signed("POST", SYMBOLS, key, body))[0] == 204
+    assert set(await told(door, key)) == {"EURUSD.r"} and "listed_at" in (await noted(door, key) or {})
