@@ -5,6 +5,7 @@
 
 #include <Countersign/Bytes.mqh>
 #include <Countersign/ChaCha20Poly1305.mqh>
+#include <Countersign/Envelope.mqh>
 #include <Countersign/Hkdf.mqh>
 #include <Countersign/Hmac.mqh>
 #include <Countersign/Poly1305.mqh>
@@ -87,8 +88,32 @@ int CsCheckSigning()
    return(wrong);
   }
 
+// Two of the vectors that the desk is held to, and one of them under another counter.
+int CsCheckEnvelopes()
+  {
+   uchar secret[], up[], down[], text[], sealed[];
+   int wrong = 0;
+   string device = "dv_0123456789abcdef01234567";
+   string right = "011b64765f30313233343536373839616263646566303132333435363700000000000000023e1003"
+                  + "850ef5a61ded3d01d1887a835b";
+   CsReadSecret("xYpGuFzjhG_6fkOZUc8Nqq_QKa_K2xDEn6qOToY2QPs", secret);
+   CsEnvelopeKeys(secret, device, up, down);
+   CsSealRequest(up, device, 2, "/api/v1/ea/begin" + CsEnvelopeQuery(2), text, sealed);
+   wrong += CsCheck("an envelope", CsToHex(sealed), right);
+   CsReadSecret("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", secret);
+   CsEnvelopeKeys(secret, device, up, down);
+   CsFromHex("011b64765f30313233343536373839616263646566303132333435363700000000000000016ac716"
+             + "3e2173d16b9731ff50aa274ca4527a4cf145b2a4fd3f60b1d97727aeadccb64ce1", sealed);
+   string path = "/api/v1/ea/ack" + CsEnvelopeQuery(1);
+   CsOpenAnswer(down, device, 1, path, sealed, text);
+   wrong += CsCheck("opening an envelope", CsToHex(text), "7b227265636f72646564223a2274616b656e227d");
+   bool opened = CsOpenAnswer(down, device, 2, path, sealed, text);
+   wrong += CsCheck("refusing an envelope", opened ? "opened" : "refused", "refused");
+   return(wrong);
+  }
+
 void OnStart()
   {
-   int wrong = CsCheckHashes() + CsCheckSealing() + CsCheckSigning();
+   int wrong = CsCheckHashes() + CsCheckSealing() + CsCheckSigning() + CsCheckEnvelopes();
    Print(wrong == 0 ? "Countersign: all as the standards print it" : "Countersign: WRONG, do not use it here");
   }
