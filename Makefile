@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench ea-test ea-fuzz kills device-kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test ea-fuzz envelope-fuzz envelope-vectors kills device-kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -30,6 +30,13 @@ ea-test: .venv/.ready-dev
 # A million texts for the Expert Advisor's reader of JSON, each judged by Python's as well; a quarter of an hour.
 ea-fuzz: .venv/.ready-dev
 	$(PY) -m tests.ea.fuzz.run 1000000
+
+# A million broken envelopes, half of them for each side's reader; some minutes.
+envelope-fuzz: .venv/.ready-dev
+	$(PY) -m tests.ea.envelope_fuzz 1000000
+
+envelope-vectors: .venv/.ready-dev
+	$(PY) -m scripts.envelope_vectors
 
 # Two hundred SIGKILLs at random moments under load; a quarter of an hour.
 kills: .venv/.ready-dev
