@@ -27,7 +27,7 @@ class Device(Base):
     """A registered device. ``account_id`` is the account it serves, None until it is linked.
 
     ``key_number`` counts its secrets; the one before is good until ``previous_until``. No counter of an envelope above
-    ``counter_ceiling`` has been accepted with the present secret. ``terminal`` is what the device tells of its
+    ``counter_ceiling`` has been accepted with a secret that is good. ``terminal`` is what the device tells of its
     terminal; ``quiet_told_at`` is when its owner was told that it has gone quiet, None while it has not.
     ``last_seen_at`` is half a minute old at most. A device whose clock is ahead has sent nothing that is dated later
     than ``dated_until`` (unix seconds).
