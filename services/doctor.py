@@ -165,8 +165,9 @@ def _terminal(case: _Case) -> Iterable[Finding]:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """As far as it is made of numbers: 1.10.2-beta is 1, 10, 2."""
-    return tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdecimal())
+    """As far as it is made of numbers: 1.10.2-beta is 1, 10, 2 and 1.9 is 1, 9, 0."""
+    parts = [int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdecimal()]
+    return (*parts, 0, 0, 0)[:3]
 
 
 def _connection(is_connected: bool, ping: int | None) -> Finding:

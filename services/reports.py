@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus, Route
@@ -105,12 +105,13 @@ async def _write(session: AsyncSession, device_id: str, snapshot: Snapshot, same
         return False
     if same is not None and await _still(session, device_id, snapshot, same, now):
         return True
-    before = await session.get(DeviceSnapshot, device_id)
     account = snapshot.account
     values = {"login": account["login"], "server": account["server"], "account": account,
               "positions": snapshot.positions, "taken_at": snapshot.taken_at, "received_at": now}
-    if before is not None and before.taken_at < snapshot.taken_at and (
-            before.login, before.server) != (account["login"], account["server"]):
+    moved = await session.scalar(select(DeviceSnapshot.device_id).where(
+        DeviceSnapshot.device_id == device_id, DeviceSnapshot.taken_at < snapshot.taken_at,
+        or_(DeviceSnapshot.login != account["login"], DeviceSnapshot.server != account["server"])))
+    if moved is not None:
         await symbol_reports.drop(session, device)
     statement = insert(session, DeviceSnapshot).values(device_id=device_id, **values)
     written = await session.scalar(statement.on_conflict_do_update(

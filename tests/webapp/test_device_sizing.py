@@ -9,7 +9,7 @@ import pytest
 from bot import cards as written
 from models.account import Account
 from models.order import Order
-from services import accounts, approvals, cards, device_symbols, execution, symbols
+from services import accounts, approvals, cards, device_symbols, execution, symbol_reports, symbols
 from services.device_symbols import DevicePlan
 from terminal.protocol import AccountSnapshot, Side
 from tests.webapp.broker_stage import forget, gold, linked, quoted, spec, tell, tell_all, terminal
@@ -167,6 +167,28 @@ async def test_another_user_or_another_account_is_not_heard(door: Door) -> None:
     gateway, ref = door.desk.gateways["device"], accounts.ref(account)
     assert await gateway.symbol(ref, "EURUSD.r") is None and await gateway.tick(ref, "EURUSD.r") is None
     assert not (await planned(door, account_id)).wants_all
+
+
+async def test_a_device_that_stands_elsewhere_is_not_heard_of_its_old_account(door: Door) -> None:
+    _, _, key, account_id = await linked(door, [euro()])
+    account, _ = await account_of(door, account_id)
+    gateway, ref = door.desk.gateways["device"], accounts.ref(account)
+    assert await gateway.symbol(ref, "EURUSD.r") is not None
+    await push(door, key, login="5", server="Elsewhere-Live", positions=[])
+    await tell_all(door, key, euro())
+    assert await gateway.symbol(ref, "EURUSD.r") is None
+    assert await symbol_reports.standing(door.desk.database, ref) == symbol_reports.Standing(False, False)
+
+
+async def test_a_quote_is_shown_for_a_minute(door: Door) -> None:
+    _, _, key, account_id = await linked(door, [])
+    account, _ = await account_of(door, account_id)
+    gateway, ref = door.desk.gateways["device"], accounts.ref(account)
+    await tell(door, key, euro(), ago=90)
+    tick = await gateway.tick(ref, "EURUSD.r")
+    assert tick is not None and (tick.bid, tick.ask) == (D("1.07000"), D("1.07008")), "it was heard just now"
+    await forget(door)
+    assert await gateway.tick(ref, "EURUSD.r") is None
 
 
 async def test_execution_plans_as_it_does_for_terminals(door: Door) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from models.account import Account, AccountStatus
 from models.device import Device
-from services import doctor_symbols, doctor_words, symbol_reports
+from services import doctor, doctor_symbols, doctor_words, symbol_reports
 from services.doctor_words import State
 from tests.webapp import documented
 from tests.webapp.broker_stage import gold, linked, quoted, spec, tell, tell_all, terminal
@@ -78,6 +78,14 @@ async def test_the_terminal_is_judged_by_what_it_tells(door: Door, changes: dict
     assert found["state"] == state
     assert bool(findings[code]["fix"]) == (state != "ok")
     assert states(findings, "ok") == set(doctor_words.TITLES) - ({code} if state != "ok" else set())
+
+
+async def test_versions_are_numbers_and_not_words(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "EA_NEEDED", "1.9.0")
+    _, token, key, _ = await linked(door)
+    for version, state in (("1.10.0", "ok"), ("1.8.12", "warn"), ("1.9", "ok"), ("1.9.0+7", "ok")):
+        await tell(door, key, terminal=terminal(version=version))
+        assert (await seen(door, token, key))[1]["version"]["state"] == state, version
 
 
 async def test_a_client_that_tells_nothing_is_no_bad_one(door: Door) -> None:
@@ -169,6 +177,7 @@ async def test_what_providers_send_weighs_more_and_what_its_owner_says_counts(do
                                                     spec("EURJPY.b", currency_profit="JPY")])
     status, _, _ = await door.call("DELETE", "/api/v1/providers/2/follow", token=token)
     assert status == 204
+    await door.person(7002, "Eve")  # who follows both
     sent = {"order_type": "limit", "side": "buy", "take_profits": []}
     await door.publish(provider, **sent, symbol="EUR/JPY", entry_price="160", stop_loss="159")
     await door.publish(provider, **sent, symbol="EURUSD", entry_price="1.07", stop_loss="0.05")

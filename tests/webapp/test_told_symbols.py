@@ -117,6 +117,24 @@ async def test_a_listing_whose_beginning_is_not_known_takes_nothing_away(door: D
     assert set(await told(door, key)) == {"EURUSD.r", "GOLD", "USDJPY.r", "GBPUSD.r"}
 
 
+async def test_a_late_page_of_an_older_listing_keeps_nothing_alive(door: Door) -> None:
+    key = await register(door, (await door.person())[1])
+    await tell(door, key, spec("A"), spec("B"), ago=40, is_first=True, is_last=True)
+    await tell(door, key, spec("A"), ago=10, is_first=True)
+    await tell(door, key, spec("B"), ago=20)
+    await tell(door, key, spec("C"), ago=5, is_last=True)
+    assert set(await told(door, key)) == {"A", "C"}
+
+
+async def test_a_listing_that_was_lost_on_its_way_takes_nothing_away(door: Door) -> None:
+    key = await register(door, (await door.person())[1])
+    await tell_all(door, key, spec("A"), spec("B"))
+    await tell(door, key, spec("A"), is_first=True)
+    assert await door.desk.redis.delete(f"device:listing:v1:{key[0]}:names") == 1
+    await tell(door, key, spec("C"), is_last=True)
+    assert set(await told(door, key)) == {"A", "B", "C"}
+
+
 async def test_a_device_tells_so_many_symbols_and_no_more(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbol_reports, "MOST", 10)
     key = await register(door, (await door.person())[1])
