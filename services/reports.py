@@ -147,22 +147,20 @@ class Reports:
         self._redis = redis
 
     async def latest(self, ref: AccountRef) -> Report | None:
-        """The report of the device that the linked account is bound to, as long as it is about that account.
+        """The newest report of the devices that serve the linked account, as long as it is about that account.
 
-        Anybody's device may say that it stands at this account; only the one that is bound to it is heard.
+        Anybody's device may say that it stands at this account; only those that serve it are heard.
         """
         async with self._database.reading() as session:
-            device_id = await session.scalar(
-                select(Account.device_id).join(Device, Device.id == Account.device_id).where(
+            device_ids = await session.scalars(
+                select(Device.id).join(Account, Account.id == Device.account_id).where(
                     Account.route == Route.DEVICE, Account.login == ref.login, Account.server == ref.server,
                     Account.status == AccountStatus.VERIFIED, Account.unlinked_at.is_(None),
                     Device.user_id == Account.user_id, Device.revoked_at.is_(None)))
-        if device_id is None:
-            return None
-        report = await reported(self._database, self._redis, device_id)
-        if report is None or (report.account.login, report.account.server) != (ref.login, ref.server):
-            return None
-        return report
+        told = [await reported(self._database, self._redis, device_id) for device_id in device_ids.all()]
+        of_it = [report for report in told if report is not None
+                 and (report.account.login, report.account.server) == (ref.login, ref.server)]
+        return max(of_it, key=lambda report: report.account.taken_at, default=None)
 
     async def symbols(self, ref: AccountRef) -> Sequence[SymbolSpec] | None:
         return await symbol_reports.specs(self._database, ref)

@@ -24,7 +24,7 @@ from sandbox.telegram.limits import Limits
 from sandbox.tokens import new_token
 
 ROOT = Path(__file__).parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 # Below the ports the kernel gives to outgoing connections, and a range of its own for each worker of the suite: what
@@ -48,7 +48,7 @@ def free_pair() -> int:
     raise AssertionError("there is always a next port")
 
 
-async def until(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 40.0) -> Any:
+async def until(what: str, check: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> Any:
     """Poll until ``check`` gives something true; AssertionError naming ``what`` when it does not in time."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
@@ -99,12 +99,12 @@ class Process:
         assert self._child is not None
         if self._child.returncode is None:
             self._child.terminate()
-        return await asyncio.wait_for(self._child.wait(), 30)
+        return await asyncio.wait_for(self._child.wait(), 90)
 
     async def ended(self) -> int:
         """Wait until it has ended by itself; returns the exit status."""
         assert self._child is not None
-        return await asyncio.wait_for(self._child.wait(), 30)
+        return await asyncio.wait_for(self._child.wait(), 90)
 
     @property
     def pid(self) -> int:
@@ -183,7 +183,7 @@ class Console:
         async def greeted() -> bool:
             return any(m["from"] == "bot" for m in await self.messages(user_id))
 
-        await until(f"{user_id} is greeted", greeted, 30)
+        await until(f"{user_id} is greeted", greeted)
 
 
 def buttons(message: Mapping[str, Any]) -> dict[str, str]:
@@ -285,7 +285,7 @@ class World:
         assert child.returncode is not None
         return child.returncode, out, error
 
-    async def quiet(self, seconds: float = 60.0) -> None:
+    async def quiet(self, seconds: float = 180.0) -> None:
         """Wait until every update is handled and everything owed has been said."""
 
         waiting: list[str] = []

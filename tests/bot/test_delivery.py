@@ -25,7 +25,7 @@ async def settled(chat: Chat) -> None:
             return not await session.scalar(select(func.count()).select_from(OutboxItem).where(
                 OutboxItem.state == OutboxState.PENDING))
 
-    await until("nothing is owed any more", nothing_is_owed, 40)
+    await until("nothing is owed any more", nothing_is_owed)
 
 
 async def states(chat: Chat) -> dict[str, int]:
@@ -45,7 +45,7 @@ async def test_troubles_at_telegram_lose_nothing(chat: Chat, fault: str) -> None
     await settled(chat)
     await chat.console.post("/faults", {"target": "telegram", "fault": fault, "times": 6})
     await chat.publish()
-    await until("the first card is out", lambda: chat.console.open_card(people[0]), 40)
+    await until("the first card is out", lambda: chat.console.open_card(people[0]))
     await settled(chat)
     assert await cards_of(chat, people) == [1] * PEOPLE
     assert set(await states(chat)) == {"sent"}
@@ -68,7 +68,7 @@ async def settled_with_cards(chat: Chat, number: int, people: list[int]) -> None
     async def enough() -> bool:
         return sum(await cards_of(chat, people)) == number
 
-    await until(f"{number} cards", enough, 40)
+    await until(f"{number} cards", enough)
     await settled(chat)
 
 

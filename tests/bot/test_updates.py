@@ -123,7 +123,7 @@ async def test_a_failing_update_is_given_up_after_five_tries_and_holds_nobody_up
     async def is_over() -> bool:
         return await outcomes(chat) == {"1": "dead", "2": "done"}
 
-    await until("it is dead and the next one done", is_over, 40)
+    await until("it is dead and the next one done", is_over)
     assert tries == ["poison", "poison", "after"]
 
 

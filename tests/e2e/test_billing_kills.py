@@ -33,7 +33,7 @@ async def test_killed_at_any_moment_a_plan_is_paid_once_and_granted_once(tmp_pat
             await asyncio.sleep(chance.uniform(0.0, 1.2))
             await running.desk.kill()
             await running.desk.start(wait=chance.random() < 0.5)
-        await until("the desk is ready", running.desk.is_ready, 60)
+        await until("the desk is ready", running.desk.is_ready)
         await asyncio.wait_for(buying, 120)
 
         async def everyone_has_it() -> bool:

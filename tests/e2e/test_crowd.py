@@ -21,7 +21,7 @@ async def test_every_follower_decides_once_whatever_they_press(running: World) -
     async def everyone_has_a_card() -> bool:
         return all([await console.open_card(user) for user in users])
 
-    await until("every card arrives", everyone_has_a_card, 60)
+    await until("every card arrives", everyone_has_a_card)
 
     outcomes = await asyncio.gather(*(_press_everything(running, user, tokens[user]) for user in users))
     answers = [answer for taps, _ in outcomes for answer in taps]
@@ -38,7 +38,7 @@ async def test_every_follower_decides_once_whatever_they_press(running: World) -
 
     await until("everyone has decided", settled)
     for user in users:
-        await until(f"{user} sees the outcome", lambda user=user: _is_final(running, user, tokens[user]), 60)
+        await until(f"{user} sees the outcome", lambda user=user: _is_final(running, user, tokens[user]))
     await running.quiet()
     for user in users:
         [card] = await console.cards(user)

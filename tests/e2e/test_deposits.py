@@ -46,7 +46,7 @@ async def looked(town: Town, account_id: str, balance: Decimal | None = None) ->
         is_told = found["day_change"] is not None and not found["stale"]
         return found if is_flat and is_told and balance in (None, Decimal(found["balance"])) else None
 
-    found: dict[str, Any] = await until(f"the account is flat with {balance}", shown, 60)
+    found: dict[str, Any] = await until(f"the account is flat with {balance}", shown)
     return found
 
 
@@ -66,7 +66,7 @@ async def test_deposits_and_withdrawals_are_no_profits_and_losses(town: Town) ->
     assert (before["drawdown_percent"], before["max_drawdown_percent"], before["day_change"]) == (
         "0.00", "0.00", "0.00")
     await lose(town)
-    lost = await until("the loss is seen", lambda: lost_of(town, account["id"]), 60)
+    lost = await until("the loss is seen", lambda: lost_of(town, account["id"]))
     falls = {name: lost[name] for name in ("drawdown_percent", "max_drawdown_percent", "day_change")}
     assert Decimal(falls["drawdown_percent"]) > 0 and Decimal(falls["day_change"]) < 0
     balance = Decimal(lost["balance"])

@@ -99,11 +99,11 @@ async def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path: Path) -
             await asyncio.sleep(chance.uniform(0.0, 1.5))
             await running.desk.kill()
             await running.desk.start(wait=chance.random() < 0.8)
-        await until("the desk is ready", running.desk.is_ready, 60)
+        await until("the desk is ready", running.desk.is_ready)
         load.stop()
         await working
-        await running.quiet(60 + 3 * KILLS)
-        await until("no order is under way", lambda: _no_order_is_open(running), 60)
+        await running.quiet(180 + 3 * KILLS)
+        await until("no order is under way", lambda: _no_order_is_open(running))
         await running.quiet()
         assert await running.desk.stop() == 0
     check(running, load.signals, len(users))

@@ -170,5 +170,5 @@ async def test_no_worker_outlives_a_desk_that_is_killed(town: Town) -> None:
     async def gone() -> bool:
         return not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
-    await until("the workers have gone with it", gone, 20)
+    await until("the workers have gone with it", gone)
     await town.desk.start()

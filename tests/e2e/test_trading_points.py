@@ -68,6 +68,9 @@ ORDER_BACK: dict[str, dict[str, str]] = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def floor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Floor]:
     async with trading(tmp_path_factory.mktemp("floor")) as made:
+        card = await made.card()  # the first order of a symbol looks up the broker's name for it
+        await _approve(made, card)
+        await made.order_when_over(card["id"])
         yield made
 
 

@@ -41,7 +41,7 @@ class Watched(Process):
             await until("the desk is ready", self.is_ready, READY_SECONDS)
 
     async def ended(self) -> int:
-        return int(await asyncio.wait_for(self._said.readline(), 60))
+        return int(await asyncio.wait_for(self._said.readline(), 90))
 
     async def begin_anew(self) -> None:
         """A fresh process, which has yet to learn what one remembers."""
@@ -55,7 +55,7 @@ class Watched(Process):
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
         self._child.stdin.close()  # type: ignore[union-attr]
-        return await asyncio.wait_for(self._child.wait(), 30)
+        return await asyncio.wait_for(self._child.wait(), 90)
 
     def arm(self, point: str) -> None:
         (self._folder / "armed").write_text(point)

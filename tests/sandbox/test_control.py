@@ -206,8 +206,8 @@ async def test_events_tell_what_happens(stage: Stage) -> None:
                 news["type"] == "action" for news in seen)
 
         await until("both are told", told)
-        await asyncio.wait_for(stage.sandbox.stop(), 20)
-        await asyncio.wait_for(listener, 20)
+        await asyncio.wait_for(stage.sandbox.stop(), 90)
+        await asyncio.wait_for(listener, 90)
 
 
 async def test_faults_can_be_seen_and_cleared(stage: Stage) -> None:

@@ -31,7 +31,7 @@ async def _child(token: str, path: Path) -> tuple[asyncio.subprocess.Process, st
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, token, str(path),
                                                  stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert child.stdout is not None
-    base = (await asyncio.wait_for(child.stdout.readline(), 20)).decode().strip()
+    base = (await asyncio.wait_for(child.stdout.readline(), 90)).decode().strip()
     return child, base
 
 

@@ -36,7 +36,7 @@ async def test_a_long_poll_answers_as_soon_as_there_is_something(stage: Stage) -
     poll = asyncio.create_task(stage.bot.get_updates(timeout=30))
     await _waiting(stage)
     await stage.write(ADA, "now")
-    updates = await asyncio.wait_for(poll, 20)
+    updates = await asyncio.wait_for(poll, 90)
     assert [u.message.text for u in updates if u.message] == ["now"]
     assert await stage.bot.get_updates(offset=updates[-1].update_id + 1, timeout=1) == []
 
@@ -46,9 +46,9 @@ async def test_two_pollers_are_a_conflict(stage: Stage) -> None:
     await _waiting(stage)
     second = asyncio.create_task(stage.bot.get_updates(timeout=30))
     with pytest.raises(TelegramConflictError, match="terminated by other getUpdates request"):
-        await asyncio.wait_for(first, 20)
+        await asyncio.wait_for(first, 90)
     await stage.write(ADA, "now")
-    assert len(await asyncio.wait_for(second, 20)) == 1
+    assert len(await asyncio.wait_for(second, 90)) == 1
 
 
 async def test_allowed_updates_are_remembered(stage: Stage) -> None:
@@ -164,7 +164,7 @@ async def test_webhook_and_polling_exclude_each_other(stage: Stage, receiver: Re
     await _waiting(stage)
     await stage.bot.set_webhook(receiver.url)
     with pytest.raises(TelegramConflictError, match="terminated by setWebhook request"):
-        await asyncio.wait_for(poll, 20)
+        await asyncio.wait_for(poll, 90)
     with pytest.raises(TelegramConflictError, match="can't use getUpdates method while webhook is active"):
         await stage.bot.get_updates()
     await stage.bot.delete_webhook()
@@ -191,8 +191,8 @@ async def test_stopping_does_not_wait_for_pollers(open_stage: Open) -> None:
     stage = await open_stage(limits=Limits())
     poll = asyncio.create_task(stage.bot.get_updates(timeout=30))
     await _waiting(stage)
-    await asyncio.wait_for(stage.sandbox.stop(), 20)
-    assert await asyncio.wait_for(poll, 20) == []
+    await asyncio.wait_for(stage.sandbox.stop(), 90)
+    assert await asyncio.wait_for(poll, 90) == []
 
 
 async def _waiting(stage: Stage) -> None:

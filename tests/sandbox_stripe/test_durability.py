@@ -54,7 +54,7 @@ async def test_everything_answered_survives_a_kill_and_only_whole(tmp_path: Path
         sys.executable, "-c", CHILD, key, str(tmp_path), stage.shop.url, stage.shop.secrets[0],
         stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert child.stdout is not None
-    base = (await asyncio.wait_for(child.stdout.readline(), 20)).decode().strip()
+    base = (await asyncio.wait_for(child.stdout.readline(), 90)).decode().strip()
     client, answered = client_at(base, key, 0), set[str]()
 
     async def create(number: int) -> None:

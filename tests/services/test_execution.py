@@ -200,7 +200,7 @@ async def test_a_cancelled_send_is_reconciled(desk: Desk, line: TroubledLine, ex
     mine = executor("dead")
     (lease,) = await mine.take(now, 5)
     sending = asyncio.create_task(mine.execute(lease, now))
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), 90)
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     line.on_send = None

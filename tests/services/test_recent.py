@@ -107,7 +107,7 @@ async def test_what_it_may_have_missed_meanwhile_is_not_believed(kept: Recent[st
     async def is_dropped() -> bool:
         return kept.get(1) is None
 
-    await until("it is asked for again", is_dropped, 5)
+    await until("it is asked for again", is_dropped)
 
 
 @pytest.fixture

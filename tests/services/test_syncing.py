@@ -295,7 +295,7 @@ async def test_one_that_hangs_holds_up_nobody(scene: Scene, monkeypatch: pytest.
                 await asyncio.sleep(0.02)
     finally:
         scene.desk.supervisor.stopping.set()
-        await asyncio.wait_for(loop, 20)
+        await asyncio.wait_for(loop, 90)
     assert (await scene.accounts())[0].deals_read_until is None
     assert {login for login, _ in scene.terminal.asked} == {account.login for account in (first, *others)}
 

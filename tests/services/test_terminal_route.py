@@ -244,7 +244,7 @@ async def test_terminals_that_hang_hold_up_their_own_orders_only(desk: Desk, lin
     finally:
         free.set()
         desk.supervisor.stopping.set()
-        await asyncio.wait_for(loop, 20)
+        await asyncio.wait_for(loop, 90)
     assert line.calls["send"] == 6
 
 

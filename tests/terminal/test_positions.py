@@ -167,7 +167,7 @@ async def test_whoever_waits_for_deals_is_woken(sqlite_stage: Stage) -> None:
     waiting = asyncio.create_task(sqlite_stage.gateway.wait_for_deal())
     await asyncio.sleep(0)
     await sqlite_stage.send(1)
-    await asyncio.wait_for(waiting, 20.0)
+    await asyncio.wait_for(waiting, 90)
 
 
 async def test_everything_survives_reopening_the_book(stage: Stage) -> None:
@@ -202,7 +202,7 @@ async def test_the_markets_clock_moves_fills_expires_and_stops(sqlite_stage: Sta
                 DealReason.SIGNAL, DealReason.STOP_LOSS, DealReason.EXPIRED}:
             await asyncio.sleep(0.02)
     stopping.set()
-    await asyncio.wait_for(running, 20.0)
+    await asyncio.wait_for(running, 90)
     reopened = type(stage.gateway)(stage.gateway._database, stage.quotes, leverage=100, step_seconds=1.0)
     last = stage.quotes.last()["EURUSD"]
     await reopened.load(datetime.now(UTC))

@@ -161,14 +161,14 @@ async def test_when_the_terminal_is_gone_the_worker_goes_too(pipe: Pipe, stage: 
     with pytest.raises(GatewayError) as caught:
         await pipe.ask("positions")
     assert (caught.value.code, caught.value.retryable, caught.value.ambiguous) == ("terminal_lost", True, False)
-    assert await asyncio.wait_for(pipe.process.wait(), 5) == 3
+    assert await asyncio.wait_for(pipe.process.wait(), 90) == 3
     stage.broker.book.open()
 
 
 async def test_shutdown_ends_it(pipe: Pipe, stage: Stage) -> None:
     await opened(pipe, stage)
     assert await pipe.ask("shutdown") == {}
-    assert await asyncio.wait_for(pipe.process.wait(), 5) == 0
+    assert await asyncio.wait_for(pipe.process.wait(), 90) == 0
 
 
 @pytest.mark.parametrize(("raw", "code"), [
@@ -177,7 +177,7 @@ async def test_it_ends_with_its_conversation(pipe: Pipe, raw: bytes, code: int) 
     assert pipe.process.stdin is not None
     pipe.process.stdin.write(raw)
     pipe.process.stdin.write_eof()
-    assert await asyncio.wait_for(pipe.process.wait(), 5) == code
+    assert await asyncio.wait_for(pipe.process.wait(), 90) == code
 
 
 async def test_a_password_is_in_no_answer_and_on_no_stream(pipe: Pipe, stage: Stage) -> None:

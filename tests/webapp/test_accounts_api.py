@@ -299,17 +299,21 @@ class TestByDevice:
         again = await link(door, token, route="device", device_id=other[0])
         assert (again["id"], again["status"], again["trouble"]) == (made["id"], "verified", None)
 
-    async def test_a_new_device_may_take_the_place_of_an_old_one(self, door: Door) -> None:
+    async def test_of_two_devices_the_newest_report_counts(self, door: Door) -> None:
         user_id, token = await door.person()
         await grant(door, user_id, "vip")
         old = await register(door, token)
-        await push(door, old)
+        await push(door, old, equity="2500.00")
         made = await link(door, token, route="device", device_id=old[0])
         new = await register(door, token, "New", account_id=made["id"])
-        await push(door, new, equity="2600.00")
-        await push(door, old, equity="1.00")
+        for key, equity in ((new, "2600.00"), (old, "2700.00"), (new, "2800.00")):
+            await push(door, key, equity=equity)
+            _, found, _ = await door.call("GET", "/api/v1/positions?force_refresh=true", token=token)
+            assert found["equity"] == equity
+        await push(door, old, equity="2900.00")
+        assert (await door.call("POST", f"/api/v1/devices/{old[0]}/revoke", token=token))[0] == 200
         _, found, _ = await door.call("GET", "/api/v1/positions?force_refresh=true", token=token)
-        assert found["equity"] == "2600.00"
+        assert found["equity"] == "2800.00", "the one that is left goes on"
 
 
 class TestLimits:

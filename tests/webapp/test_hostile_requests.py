@@ -152,6 +152,6 @@ async def _say(door: Door, text: str) -> bytes:
     """The beginning of the answer to these very bytes."""
     reader, writer = await asyncio.open_connection(*_place(door))
     writer.write(text.encode("latin-1"))
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 90)
     writer.close()
     return answer

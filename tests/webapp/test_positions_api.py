@@ -136,7 +136,7 @@ async def test_a_short_way_that_breaks_answers_a_problem_too(door: Door, monkeyp
         status, problem, headers = await door.call("GET", "/api/v1/positions", token=token)
         return (problem, headers) if status != 200 else None
 
-    problem, headers = await until("it breaks", breaks, 5)
+    problem, headers = await until("it breaks", breaks)
     assert headers["Content-Type"] == "application/problem+json"
     assert (problem["code"], problem["request_id"]) == ("internal_error", headers["X-Request-Id"])
     assert (headers["Server"], headers["Cache-Control"]) == ("Countersign", "no-store")
@@ -151,7 +151,7 @@ async def test_the_short_way_ends_with_the_token(door: Door) -> None:
     async def is_refused() -> bool:
         return (await door.call("GET", "/api/v1/positions", token=ending))[0] == 401
 
-    await until("the token has run out", is_refused, 5)
+    await until("the token has run out", is_refused)
     assert (await door.call("GET", "/api/v1/positions", token=token))[0] == 200
 
 
@@ -177,7 +177,7 @@ async def test_what_another_replica_changes_is_seen_at_once(door: Door, settings
             _, answer, _ = await door.call("GET", "/api/v1/positions", token=token)
             return int(answer["open_positions_count"]) == count
 
-        await until("the new position is shown", is_seen, 10)
+        await until("the new position is shown", is_seen)
     await other.supervisor.stop(5)
 
 
