@@ -122,7 +122,7 @@ async def acknowledge(session: AsyncSession, key: DeviceKey, ack: Ack, now: date
         DeviceAck.order_id == order.id, DeviceAck.device_id == key.key_id, DeviceAck.digest == digest))
     if known is not None:
         return known
-    is_late = order.status not in FROM[ack.status]
+    is_late = order.status not in FROM[ack.status] or (ack.status in UNSAID and _is_in_other_hands(order, key, now))
     await session.execute(insert(session, DeviceAck).values(
         order_id=order.id, device_id=key.key_id, digest=digest, status=ack.status, body=said, is_late=is_late,
         received_at=now))
@@ -132,6 +132,11 @@ async def acknowledge(session: AsyncSession, key: DeviceKey, ack: Ack, now: date
         log.warning("late_acknowledgement", order_id=order.id, device_id=key.key_id, status=ack.status,
                     order_status=order.status)
     return is_late
+
+
+def _is_in_other_hands(order: Order, key: DeviceKey, now: datetime) -> bool:
+    """Whether another device has it now: that this one has not traded it says nothing of what the other one does."""
+    return order.lease_until is not None and order.lease_until > now and order.lease_owner != key.key_id
 
 
 async def _apply(session: AsyncSession, key: DeviceKey, order: Order, ack: Ack, now: datetime) -> None:

@@ -95,6 +95,21 @@ async def test_only_one_of_two_devices_may_begin(stage: Floor) -> None:
     assert sorted(status for status, _ in outcomes) == [200] + [409] * 9
 
 
+@pytest.mark.parametrize("status", ["rejected", "failed"])
+@pytest.mark.parametrize("is_begun", [False, True], ids=["leased", "begun"])
+async def test_the_no_of_a_device_that_has_it_no_more_is_late(stage: Floor, status: str, is_begun: bool) -> None:
+    order, second = await stage.approve(), await stage.second()
+    assert len(await stage.poll()) == 1
+    await stage.later(order.id, 16)
+    assert len(await stage.poll(second)) == 1
+    if is_begun:
+        assert (await stage.begin(order.id, second))[0] == 200
+    assert await stage.ack(order.id, status, error="policy_spread") == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == ("sent" if is_begun else "leased")
+    assert await stage.ack(order.id, "filled", second, ticket=5, price="2350.00") == (200, {"recorded": "taken"})
+    assert (await stage.order(order.id)).status == "filled"
+
+
 async def test_what_was_begun_is_offered_to_be_looked_for_and_by_anyone(stage: Floor) -> None:
     other, order = await stage.second(), await stage.approve()
     await stage.poll()
