@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -37,7 +37,7 @@ from runtime.supervision import Supervisor
 from runtime.valkey import EmbeddedValkey, ValkeyUnavailable
 from sandbox.errors import RefusedToStart
 from sandboxed import Surroundings
-from services import accounts, approvals, background, canary, execution, recovery, syncing, users
+from services import accounts, approvals, background, canary, execution, recovery, replays, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
 from services.device_keys import DeviceKeys
@@ -183,6 +183,8 @@ async def _open_redis(stack: AsyncExitStack, settings: Settings, supervisor: Sup
         stack.push_async_callback(embedded.stop)
         supervisor.start("valkey", partial(embedded.watch, supervisor.stopping))
     stack.push_async_callback(redis.aclose)
+    with suppress(RedisError, OSError, TimeoutError):  # then the first device that asks begins it
+        await replays.begin(redis, datetime.now(UTC))
     return redis
 
 

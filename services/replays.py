@@ -47,13 +47,17 @@ def refused_until(device_id: str, epoch: str) -> str:
     return f"{REFUSED}{device_id}:{epoch}"
 
 
+async def begin(redis: Redis, now: datetime) -> None:
+    """Give a memory that is new its epoch before the first device asks. RedisError, OSError or TimeoutError."""
+    await _epoch(redis, now)
+
+
 async def settle(database: Database, redis: Redis, device_id: str, dated: int, now: datetime) -> None:
     """See to it that Redis can tell whether a request of this device, dated so, may be a repeat.
 
     It is settled before the device is put on record again. RedisError, OSError or TimeoutError while Redis is away.
     """
-    said: bytes = await valkey.line_of(redis).run(valkey.PATIENCE, _EPOCH, [EPOCH], [repr(now.timestamp())])
-    epoch = said.decode()
+    epoch = await _epoch(redis, now)
     began = float(epoch.rpartition(":")[2])
     if dated > began + DOUBT_SECONDS:
         return
@@ -67,3 +71,8 @@ async def settle(database: Database, redis: Redis, device_id: str, dated: int, n
     was_there = row is not None and seen_at >= began - SEEN_WITHIN_SECONDS
     until = max(int(began) + SLACK_SECONDS, row.dated_until) if row is not None and was_there else 0
     await redis.set(name, until, nx=True, ex=KEEP_SECONDS)
+
+
+async def _epoch(redis: Redis, now: datetime) -> str:
+    said: bytes = await valkey.line_of(redis).run(valkey.PATIENCE, _EPOCH, [EPOCH], [repr(now.timestamp())])
+    return said.decode()

@@ -18,7 +18,7 @@ from webapp.counters import COUNT
 from webapp.limits import name_of
 from wire.signing import NONCE_SECONDS
 
-CHANGED, UNSETTLED, USED = b"changed", b"unsettled", b"used"
+CHANGED, UNSETTLED, DOUBTED, USED = b"changed", b"unsettled", b"doubted", b"used"
 Answer = int | bytes
 MOST_NONCES, MINUTES = 200_000, 4
 
@@ -37,7 +37,7 @@ for number = 1, (#KEYS - 1) / 3 do
   elseif dated <= doubt and not refused then
     answers[number] = 'unsettled'
   elseif refused and dated <= tonumber(refused) then
-    answers[number] = 'used'
+    answers[number] = 'doubted'
   elseif not redis.call('SET', nonce, '1', 'NX', 'EX', ARGV[3]) then
     answers[number] = 'used'
   elseif most == 0 then
@@ -75,8 +75,8 @@ class Claims:
     async def ask(self, claim: Claim) -> Answer:
         """How many more could pass after this one, below zero the seconds to wait; or why it cannot be told yet.
 
-        CHANGED: the key has to be read again. UNSETTLED: services/replays.py has to be asked. Nothing is claimed by
-        these two, nor by USED.
+        CHANGED: the key has to be read again. UNSETTLED: services/replays.py has to be asked. DOUBTED: it may have
+        been taken before Redis lost its memory. Nothing is claimed by these, nor by USED.
         """
         answer = await self._trips.ask(claim)
         if isinstance(answer, int) and not self._take(claim):

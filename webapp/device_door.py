@@ -12,7 +12,7 @@ from services.device_keys import DeviceKey, Known
 from services.errors import TryLater, Unauthenticated
 from services.vault import SealBroken
 from webapp import keys, sealed
-from webapp.claims import CHANGED, UNSETTLED, USED, Answer, Claim
+from webapp.claims import CHANGED, DOUBTED, UNSETTLED, USED, Answer, Claim
 from webapp.security import Plain, count_failure, now
 from webapp.signed import Signed, body_within, headers_of, is_genuine, is_of_now
 from wire import signing
@@ -53,6 +53,7 @@ def sign_answer(request: web.Request, response: web.StreamResponse, secret: byte
 async def _admitted(request: web.Request, body: bytes) -> DeviceKey:
     """Check form, signature, time, nonce, in this order: only a true signature may use up a nonce.
 
+    What may be a repeat from before Redis lost its memory is asked to come back with another date.
     From here on every answer is signed, but for the one that all who cannot be believed get.
     """
     said = headers_of(request)
@@ -65,6 +66,8 @@ async def _admitted(request: web.Request, body: bytes) -> DeviceKey:
             known, key = await _signer(request, said, body, anew=True)
         elif answer == USED:
             raise Unauthenticated
+        elif answer == DOUBTED:
+            break
         elif isinstance(answer, int):
             request[keys.answers_to] = key.secret
             if answer < 0:
