@@ -57,3 +57,10 @@ async def push(origin: str, device_id: str, secret: str, **changes: Any) -> None
     async with ClientSession() as client, client.post(
             origin + SNAPSHOT, data=body, headers=signed | {"Content-Type": "application/json"}) as answer:
         assert answer.status == 204, await answer.text()
+
+
+async def pair(origin: str, code: str) -> tuple[int, Any]:
+    """What a terminal is told that has been given a code."""
+    body = {"code": code, "login": "70012345", "server": "Harbour-Live", "version": "1.0.0"}
+    async with ClientSession() as client, client.post(f"{origin}/api/v1/ea/pair", json=body) as answer:
+        return answer.status, await answer.json()

@@ -106,14 +106,14 @@ async def test_devices_stand_under_the_account_they_serve(client: ClientSession,
         tiers.grant(session, desk.catalogue.named("vip"), ada, 30, "manual", now)
     made = await devices.register(desk, ada, "MT5-home", None, now)
     _, text = await get(client, ACCOUNTS, me)
-    assert "Devices without an account" in text and "Waiting for its first report" in text
+    assert "Not linked yet" in text and "Waiting for its first report" in text
     assert "Finish linking" in text and made.secret not in text
     await portfolio_stage.push(origin, made.device.id, made.secret)
     async with client.post("/api/v1/accounts/link", json={"route": "device", "device_id": made.device.id},
                            headers=me) as answer:
         assert answer.status == 201, await answer.text()
     _, text = await get(client, ACCOUNTS, me)
-    assert "Devices without an account" not in text and "MT5-home" in text and "Active" in text
+    assert "Not linked yet" not in text and "MT5-home" in text and "Active" in text
     assert text.index("Harbour Markets") < text.index("MT5-home") < text.index("Paper")
     assert "1 of 3 live accounts, 1 of 3 devices" in text and "becomes the primary account" in text
     _, text = await get(client, POSITIONS, me)

@@ -233,14 +233,16 @@ async def test_a_device_gets_a_name_a_new_secret_and_its_end(phone: Phone, desk:
     row = page.get_by_test_id("device-row").filter(has_text="MT5-home")
     await expect(row).to_be_visible()
     await row.get_by_test_id("device-rotate").click()
-    popup = await answer(page, "yes")
-    assert popup["title"] == "New secret for MT5-home?" and "stops working at once" in popup["message"]
+    await expect(page.get_by_test_id("rotate-note")).to_contain_text("ten minutes more")
+    await page.get_by_test_id("rotate-sheet").get_by_text("Old one ends now").click()
+    await expect(page.get_by_test_id("rotate-note")).to_contain_text("stops working at once")
+    await page.get_by_test_id("rotate-go").click()
     await expect(page.get_by_test_id("device-secret")).to_have_text(re.compile(r"^[\w-]{43}$"))
     await page.get_by_test_id("secret-saved").click()
     await expect(page.get_by_test_id("link-sheet")).to_be_hidden()
     await row.get_by_test_id("device-revoke").click()
     popup = await answer(page, "yes")
-    assert popup["title"] == "Revoke MT5-home?" and "stops receiving orders" in popup["message"]
+    assert popup["title"] == "Revoke MT5-home?" and "shut out at once" in popup["message"]
     assert popup["buttons"][0] == {"id": "yes", "type": "destructive", "text": "Revoke"}
     await expect(page.get_by_test_id("device-row")).to_have_count(1)
 

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from webapp.pages import assets, rendering
 from webapp.pages.accounts import Card as AccountCard
-from webapp.pages.accounts import DeviceRow
 from webapp.pages.cards import Card, Decision, Target
+from webapp.pages.devices import DeviceRow, Line, SymbolLine
 from webapp.pages.history import ClosedRow
 from webapp.pages.portfolio import Total
 from webapp.pages.position_rows import Act, Row
@@ -93,7 +93,8 @@ ROW = Row(ticket=1, symbol=HOSTILE, side="buy", volume="1", entry="2", current="
 CHOICES = [Choice(3, HOSTILE, True, True, True), Choice(4, HOSTILE, False, False, False)]
 CLOSED = ClosedRow(id=1, position_id=2, symbol=HOSTILE, side="sell", volume="1", entry="2", exit="3", net="4",
                    sign="loss", reason="5", costs="6", held="7", closed_at=NOW)
-DEVICE = DeviceRow("dv_1", HOSTILE, "active", "Active", NOW)
+DEVICE = DeviceRow("dv_1", HOSTILE, "active", "Active", NOW, HOSTILE, HOSTILE, True, True, "3", HOSTILE)
+FINDING = Line("device", "✕", "Fault", "bad", "Device", HOSTILE, HOSTILE)
 LINKED = AccountCard(
     id=3, label=HOSTILE, route="device", login=HOSTILE, server=HOSTILE, login_tail=HOSTILE, broker=HOSTILE,
     place=HOSTILE, is_primary=True, is_only=False, can_be_primary=True, mark="✓", status="Verified", tone="good",
@@ -108,7 +109,9 @@ FRAGMENTS = {
                   "totals": [Total("USD", HOSTILE, "1", "2", "gain")]},
     "positions_silent": {"choices": CHOICES, "account": HOSTILE, "why": HOSTILE},
     "closed": {"choices": CHOICES, "rows": [CLOSED], "has_more": True},
-    "accounts": {"accounts": [LINKED], "devices": [DEVICE], "limit": "x"},
+    "accounts": {"accounts": [LINKED], "devices": [DEVICE], "has_devices": True, "limit": "x"},
+    "doctor": {"mark": "✕", "tone": "bad", "verdict": "x", "as_of": NOW, "troubles": [FINDING], "fine": [FINDING],
+               "symbols": [SymbolLine(HOSTILE, HOSTILE, "!", "warn", "x")]},
     "symbols": {"rows": [MapRow(HOSTILE, HOSTILE, HOSTILE, True)]},
     "settings": {"first_name": HOSTILE, "tier": "Free", "covers": "x", "delay_minutes": 15, "cards_sound": True,
                  "accounts": [AccountRow(HOSTILE, HOSTILE, "1 %", True)], "bot_link": "https://t.me/bot"},

@@ -1,7 +1,6 @@
 """The fragment of the Accounts page: every account with its figures, and the devices that serve them."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +16,7 @@ from services.sizing import SizingRules
 from services.tiers import Tier
 from webapp import keys
 from webapp.pages import format, words
+from webapp.pages.devices import DeviceRow, by_account
 from webapp.pages.rendering import fragment
 from webapp.security import now as clock
 from webapp.security import signed_in
@@ -24,18 +24,6 @@ from webapp.security import signed_in
 # status: (mark, word, tone)
 STATUS = {"verified": ("✓", "Verified", "good"), "watching": ("◉", "View only", "even"),
           "troubled": ("⚠", "Needs attention", "warn")}
-STATES = {"active": "Active", "offline": "Offline"}
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
-    """A device; ``words`` is how it stands."""
-
-    id: str
-    name: str
-    status: str
-    words: str
-    last_seen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +75,13 @@ async def listed(request: web.Request, user_id: int) -> web.Response:
         tier = await tiers.tier_of(session, desk.catalogue, user_id, now)
         waiting = len(await approvals.pending(session, user_id, now))
     figures = await asyncio.gather(*(_figures(desk, account, now) for account in linked))
-    serving = _by_account(held, {account.id for account in linked})
+    serving = by_account(held, {account.id: account.label for account in linked})
     following = _following(linked)
     cards = [_card(account, portfolio, desk.execution_rules.sizing, serving.get(account.id, ()), following,
                    mapped.get(account.id, (0, 0)))
              for account, portfolio in zip(linked, figures, strict=True)]
-    context = {"accounts": cards, "devices": serving.get(None, ()), "limit": _limit(linked, held, tier)}
+    context = {"accounts": cards, "devices": serving.get(None, ()), "has_devices": bool(held),
+               "limit": _limit(linked, held, tier)}
     return fragment(request, "fragments/accounts.html", context, now, pending=waiting)
 
 
@@ -101,20 +90,6 @@ async def _figures(desk: Desk, account: Account, now: datetime) -> Portfolio | N
         return await desk.positions.live(account, now)
     except TryLater:
         return None
-
-
-def _by_account(held: Iterable[DeviceView], linked: set[int]) -> Mapping[int | None, tuple[DeviceRow, ...]]:
-    found: dict[int | None, tuple[DeviceRow, ...]] = {}
-    for row in held:
-        served = row.account_id if row.account_id in linked else None
-        found[served] = (*found.get(served, ()), _device(row))
-    return found
-
-
-def _device(row: DeviceView) -> DeviceRow:
-    if row.last_seen_at is None:
-        return DeviceRow(row.id, row.name, "offline", "Waiting for its first report", None)
-    return DeviceRow(row.id, row.name, row.status, STATES.get(row.status, "Offline"), row.last_seen_at)
 
 
 def _following(linked: list[Account]) -> str | None:

@@ -1,6 +1,7 @@
 // The Accounts page: what is done with an account or a device that is there already.
 
 import { attempt, call } from "./api.js";
+import * as devices from "./devices.js";
 import * as feeds from "./feeds.js";
 import * as linking from "./linking.js";
 import * as positions from "./positions.js";
@@ -77,34 +78,10 @@ async function onRename(form) {
   reload();
 }
 
-async function onDevice(button) {
-  const { device, name } = button.closest("[data-device]").dataset;
-  const act = button.dataset.deviceAct;
-  if (act === "link") linking.wait(device, name);
-  else if (act === "rename") rename(`/devices/${device}`, name, "name", "devices");
-  else if (act === "rotate") await rotate(button, device, name);
-  else await revoke(button, device, name);
-}
-
-async function rotate(button, device, name) {
-  const message = "The present secret stops working at once. Its terminal reports nothing until the new one is in the EA.";
-  if (!(await telegram.ask({ title: `New secret for ${name}?`.slice(0, 64), message, yes: "New secret", isDanger: true }))) return;
-  if (isBusy) return;
-  isBusy = true;
-  button.classList.add("busy");
-  const { answer, problem } = await call("POST", `/devices/${device}/rotate`, {}).finally(() => {
-    isBusy = false;
-    button.classList.remove("busy");
-  });
-  if (problem) toast("devices", accountSentence(problem.code), "bad");
-  else linking.showSecret(answer.device, answer.secret, { isNew: false });
-  reload();
-}
-
-async function revoke(button, device, name) {
-  const message = `Its terminal stops receiving orders and its account stops being reported, at once and for good.`;
-  if (!(await telegram.ask({ title: `Revoke ${name}?`.slice(0, 64), message, yes: "Revoke", isDanger: true }))) return;
-  await carryOut(button, "devices", () => call("POST", `/devices/${device}/revoke`, {}), `${name} is revoked.`);
+function onDevice(button) {
+  const { dataset } = button.closest("[data-device]");
+  if (button.dataset.deviceAct === "rename") rename(`/devices/${dataset.device}`, dataset.name, "name", "devices");
+  else attempt(async () => devices.act(button, dataset));
 }
 
 function onManage(button) {
@@ -123,9 +100,10 @@ function onClick(event) {
   const device = event.target.closest("[data-device-act]");
   const again = event.target.closest("[data-relink]");
   if (manage && !manage.disabled) attempt(async () => onManage(manage));
-  else if (device && !device.disabled) attempt(() => onDevice(device));
+  else if (device && !device.disabled) onDevice(device);
   else if (again) linking.again(again.closest("[data-account]").dataset);
   else if (event.target.closest("[data-open-link]")) linking.open();
+  else if (event.target.closest("[data-add-device]")) linking.addDevice();
 }
 
 export function listen() {
@@ -133,6 +111,7 @@ export function listen() {
   linking.listen(reload);
   sizing.listen(reload);
   symbols.listen(reload);
+  devices.listen(carryOut, reload);
   document.addEventListener("click", onClick);
   sheets.find("rename").addEventListener("submit", (event) => {
     event.preventDefault();

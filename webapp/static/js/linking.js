@@ -3,6 +3,8 @@
 import { attempt, call } from "./api.js";
 import { offerUpgrade } from "./billing_sheet.js";
 import * as feeds from "./feeds.js";
+import { complain, isShown, listen as listenToPanels, panel, show, speakOf } from "./link_sheet.js";
+import * as pairing from "./pairing.js";
 import * as sheets from "./sheets.js";
 import * as telegram from "./telegram.js";
 import { toast } from "./toasts.js";
@@ -21,26 +23,14 @@ let secret = null; // {device, isNew}: shown and not yet said to be saved
 let looking = 0;
 let slow = 0;
 
-function panel(name) {
-  return sheet.querySelector(`[data-panel="${name}"]`);
-}
-
-function show(name) {
-  for (const each of sheet.querySelectorAll("[data-panel]")) each.hidden = each.dataset.panel !== name;
-  sheet.setAttribute("aria-label", panel(name).querySelector("h2").textContent);
-  complain(name, "");
-  sheet.scrollTop = 0;
-  panel(name).querySelector("input")?.focus();
-}
-
-function complain(name, text) {
-  sheets.complain(panel(name), text, "[data-panel-error]");
-}
-
 export function open() {
   forgetPassword();
   show("routes");
-  sheets.open("link");
+}
+
+export function addDevice() {
+  forgetPassword();
+  show("device");
 }
 
 // A link that is broken is made anew; what is known of it need not be typed again.
@@ -124,18 +114,21 @@ async function linkPaper(button) {
   await link("routes", { route: "paper" }).finally(() => button.classList.remove("busy"));
 }
 
-async function register(form) {
+// A device is added by a code that its terminal is given, or by a secret that its user carries there.
+async function addByName(form, isByCode) {
   const name = form.elements.name.value.trim();
   if (form.hasAttribute("aria-busy")) return;
   complain("device", name ? "" : "Say a name, such as the computer the terminal runs on.");
   if (!name) return;
   sheets.hold(form, true);
-  const { answer, problem } = await call("POST", "/devices", { name }).finally(() => sheets.hold(form, false));
+  const path = isByCode ? "/devices/pairing" : "/devices";
+  const { answer, problem } = await call("POST", path, { name }).finally(() => sheets.hold(form, false));
   if (problem?.code === "limit_reached") upgrade(problem, "devices");
   else if (problem) complain("device", linkSentence(problem));
   else {
     form.reset();
-    showSecret(answer.device, answer.secret, { isNew: true });
+    if (isByCode) pairing.open(answer);
+    else showSecret(answer.device, answer.secret, { isNew: true });
     linked();
   }
 }
@@ -144,11 +137,9 @@ async function register(form) {
 export function showSecret(device, text, { isNew }) {
   secret = { device, isNew };
   telegram.guardClosing(true);
-  for (const each of sheet.querySelectorAll("[data-device-name]")) each.textContent = device.name;
+  speakOf(device.name);
   sheet.querySelector("[data-device-id]").textContent = device.id;
   sheet.querySelector("[data-device-secret]").textContent = text;
-  sheet.querySelector("[data-origin]").textContent = location.origin;
-  sheets.open("link");
   show("secret");
 }
 
@@ -165,29 +156,13 @@ function saved() {
   else sheet.close();
 }
 
-async function copy(button) {
-  const text = sheet.querySelector(button.dataset.copy === "id" ? "[data-device-id]" : "[data-device-secret]");
-  try {
-    await navigator.clipboard.writeText(text.textContent);
-    button.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(text);
-    button.textContent = "Selected: copy it";
-  }
-  telegram.select();
-  setTimeout(() => {
-    button.textContent = "Copy";
-  }, 2500);
-}
-
 // Until the device has reported, look every few seconds; then its account is linked.
 export function wait(id, name) {
-  for (const each of sheet.querySelectorAll("[data-device-name]")) each.textContent = name;
-  sheets.open("link");
+  speakOf(name);
   show("waiting");
   clearTimeout(looking);
   const look = async () => {
-    if (!sheet.open || panel("waiting").hidden) return;
+    if (!isShown("waiting")) return;
     if (!document.hidden) await attempt(() => tryDevice(id));
     looking = setTimeout(look, LOOK);
   };
@@ -198,7 +173,7 @@ async function tryDevice(id) {
   const { answer } = await call("GET", "/devices", undefined);
   const device = answer?.items.find((each) => each.id === id);
   if (answer && (!device || device.status === "revoked")) complain("waiting", "This device is no longer there. Register another one.");
-  if (device?.last_seen_at && !panel("waiting").hidden) await link("waiting", { route: "device", device_id: id });
+  if (device?.last_seen_at && isShown("waiting")) await link("waiting", { route: "device", device_id: id });
 }
 
 // What closing would lose is asked about; what is under way goes on without this page.
@@ -224,7 +199,6 @@ function stopWaiting() {
 
 function onClick(event) {
   const route = event.target.closest("[data-route]");
-  const copied = event.target.closest("[data-copy]");
   if (route && route.closest("dialog") && !busy) {
     telegram.select();
     if (route.dataset.route === "paper") attempt(() => linkPaper(route));
@@ -234,15 +208,20 @@ function onClick(event) {
     forgetPassword();
     show("routes");
   } else if (event.target.closest("[data-secret-saved]")) saved();
-  else if (copied) copy(copied);
 }
 
 export function listen(onLinked) {
   linked = onLinked;
+  listenToPanels();
+  pairing.listen((device) => {
+    linked();
+    wait(device.id, device.name);
+  });
   sheets.guard("link", mayClose);
   sheet.addEventListener("click", onClick);
   sheet.addEventListener("close", () => {
     clearTimeout(looking);
+    pairing.forget();
     forgetPassword();
   });
   panel("terminal").addEventListener("submit", (event) => {
@@ -251,6 +230,6 @@ export function listen(onLinked) {
   });
   panel("device").addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(() => register(event.target));
+    attempt(() => addByName(event.target, event.submitter?.value !== "secret"));
   });
 }
