@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +27,6 @@ GOLD = {"symbol": "XAUUSD", "side": "buy", "order_type": "market", "stop_loss": 
 PATIENT = SupervisionRules(start_seconds=40.0, call_seconds=20.0, send_seconds=20.0, start_every_seconds=0.0,
                            terminals=1)
 LEG = 0xF << 44
-CLOSED = (OrderStatus.CLOSED,)
 
 
 class Running:
@@ -75,8 +73,8 @@ class Floor:
     # -- devices -------------------------------------------------------------------------------------------
 
     def settings(self, name: str = "device", **more: Any) -> DeviceSettings:
-        given: dict[str, Any] = {"rules": BRISK, **more}
-        return DeviceSettings(self.door.base, self.folder / name, AccountRef(LOGIN, SERVER), **given)
+        given: dict[str, Any] = {"url": self.door.base, "rules": BRISK, **more}
+        return DeviceSettings(data=self.folder / name, account=AccountRef(LOGIN, SERVER), **given)
 
     async def code(self, name: str = "VPS") -> str:
         """A pairing code."""
@@ -92,12 +90,21 @@ class Floor:
         self.running.append(running)
         return running
 
-    async def serve(self, **more: Any) -> Running:
+    async def serve(self, **more: Any) -> None:
         """Pair a device, wait for its first report, link its account with it."""
-        settings = self.settings(**{"code": await self.code(), **more})
-        running = self.start(settings)
+        self.start(self.settings(code=await self.code(), **more))
         await self.link()
-        return replace_code(running)
+
+    @asynccontextmanager
+    async def instead(self, **more: Any) -> AsyncIterator[Running]:
+        """For a while the paired device runs with other settings."""
+        await self.rest()
+        try:
+            yield self.start(self.settings(**more))
+            await self.rest()
+        finally:
+            self.running = []
+            self.start(self.settings())
 
     async def link(self) -> None:
         """Link the account that the only device has reported."""
@@ -169,7 +176,15 @@ class Floor:
         return sum((deal.volume for deal in self.broker.book.deals.values()
                     if deal.entry == 0 and deal.magic & ~LEG == magic), Decimal(0))
 
-    def set_gold(self, bid: str) -> None:
+    async def closes(self, order_id: int) -> Order:
+        """Close all that an order holds, and wait until the desk knows."""
+        order = await self.order(order_id)
+        for position in [held for held in self.broker.book.positions.values() if held.magic & ~LEG == order.magic]:
+            self.broker.by_hand(LOGIN, position.symbol, "sell" if position.type == 0 else "buy", position.volume,
+                                ticket=position.ticket)
+        return await self.until_order(order_id, OrderStatus.CLOSED)
+
+    def set_gold(self, bid: str = "2350.40") -> None:
         self.broker.set_price("XAUUSD", Decimal(bid), Decimal(bid) + Decimal("0.20"))
 
     async def until_true(self, what: str, check: Callable[[], Any]) -> Any:
@@ -177,12 +192,6 @@ class Floor:
             return check()
 
         return await until(what, look)
-
-
-def replace_code(running: Running) -> Running:
-    """The code is used up: what starts again has only what was kept."""
-    running.settings = replace(running.settings, code=None)
-    return running
 
 
 @asynccontextmanager
