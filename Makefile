@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench ea-test ea-fuzz envelope-fuzz envelope-vectors kills device-kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test ea-fuzz envelope-fuzz envelope-vectors kills device-kills ea-kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -45,6 +45,11 @@ kills: .venv/.ready-dev
 # The device client, killed at every step of an order and a hundred times at random; five minutes.
 device-kills: .venv/.ready-dev
 	DEVICE_KILLS=100 $(PY) -m pytest tests/sdk/test_kills.py
+
+# The Expert Advisor at the real desk, killed at every step of an order and a thousand times at random in bad weather;
+# three quarters of an hour.
+ea-kills: .venv/.ready-dev
+	EA_KILLS=1000 $(PY) -m pytest tests/ea/desk/test_kills.py --log-cli-level=INFO
 
 screenshots: .venv/.ready-dev browser
 	$(PY) -m scripts.screenshots

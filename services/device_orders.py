@@ -147,14 +147,14 @@ async def _of_account(desk: Desk, account: Account) -> Report | None:
 
 async def _write(session: AsyncSession, key: DeviceKey, prepared: _Prepared, now: datetime) -> list[Order]:
     """Lease, in the order of their ids, what nobody else has taken meanwhile; refuse what cannot be traded."""
-    for order_id, reason in prepared.refused.items():
-        await _refuse_new(session, order_id, reason, now)
     first = await _numbers(session, prepared.account.id, len(prepared.ready), now) if prepared.ready else None
-    if first is None:
-        return []
+    seqs = {} if first is None else {order_id: first + place for place, order_id in enumerate(prepared.ready)}
     leased = []
-    for place, order_id in enumerate(prepared.ready):
-        order = await _lease(session, key, order_id, prepared.plans[order_id].volume, first + place, now)
+    for order_id in sorted([*prepared.refused, *seqs]):  # in one order everywhere: nobody waits in a ring
+        if order_id in prepared.refused:
+            await _refuse_new(session, order_id, prepared.refused[order_id], now)
+            continue
+        order = await _lease(session, key, order_id, prepared.plans[order_id].volume, seqs[order_id], now)
         if order is not None:
             leased.append(order)
     return leased

@@ -106,6 +106,10 @@ class Terminal:
         assert code in (0, 3, KILLED, CRITICAL), self.trouble()
         return code
 
+    @property
+    def is_running(self) -> bool:
+        return self._reader is not None and not self._reader.done()
+
     async def put_away(self) -> None:
         """End whatever still runs. One that has ended by itself, and nobody saw it, is a failure."""
         if self._process is None or self._reader is None:

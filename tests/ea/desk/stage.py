@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ea.proof import compile as proof
 from models.device import DeviceSnapshot, DeviceSymbol
@@ -90,6 +90,12 @@ class Room:
     async def order(self, order_id: int) -> Order:
         async with self.door.desk.database.reading() as session:
             return (await session.scalars(select(Order).where(Order.id == order_id))).one()
+
+    async def lapse(self, order_id: int) -> None:
+        """The lease is over, as if its seconds had passed."""
+        async with self.door.desk.database.writing() as session:
+            past = datetime.now(UTC) - timedelta(seconds=1)
+            await session.execute(update(Order).where(Order.id == order_id).values(lease_until=past, next_try_at=past))
 
     async def becomes(self, order_id: int, *statuses: str) -> Order:
         """Wait until an order has one of these statuses. What nobody answers for is swept meanwhile."""
