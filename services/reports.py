@@ -147,13 +147,14 @@ class Reports:
         self._redis = redis
 
     async def latest(self, ref: AccountRef) -> Report | None:
-        """The newest report of the devices that serve the linked account, as long as it is about that account.
+        """The newest report of the devices that serve or vouch for the linked account, if it is about that account.
 
-        Anybody's device may say that it stands at this account; only those that serve it are heard.
+        Anybody's device may say that it stands at this account; only those are heard.
         """
         async with self._database.reading() as session:
+            is_its = or_(Account.id == Device.account_id, Account.device_id == Device.id)
             device_ids = await session.scalars(
-                select(Device.id).join(Account, Account.id == Device.account_id).where(
+                select(Device.id).join(Account, is_its).where(
                     Account.route == Route.DEVICE, Account.login == ref.login, Account.server == ref.server,
                     Account.status == AccountStatus.VERIFIED, Account.unlinked_at.is_(None),
                     Device.user_id == Account.user_id, Device.revoked_at.is_(None)))

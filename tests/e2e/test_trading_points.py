@@ -81,6 +81,11 @@ async def test_these_are_the_points_of_an_act_and_of_an_order(floor: Floor) -> N
     card = await floor.card()
     await _approve(floor, card)
     await floor.order_when_over(card["id"])
+
+    async def have_passed() -> bool:
+        return {*TAP, *ORDER} <= set(floor.desk.passed()[before:])
+
+    await until("all are passed", have_passed)
     found = set(floor.desk.passed()[before:])
     assert found == {*TAP, *ORDER}, (sorted(found - {*TAP, *ORDER}), sorted({*TAP, *ORDER} - found))
 

@@ -108,17 +108,17 @@ async def test_any_process_warms_what_another_was_asked_for(kept: Kept, redis: R
 async def test_a_terminal_in_trouble_is_left_alone(kept: Kept) -> None:
     kept.looks.note(kept.account.id, datetime.now(UTC))
     kept.line.before["account"] = AWAY
-    assert [await kept.step(seconds) for seconds in (0, 5, 10, 29, 31)] == [1, 1, 1, 1, 2]
+    assert [await kept.step(seconds) for seconds in (0, 5, 10, 20, 45)] == [1, 1, 1, 1, 2]
     kept.line.before.clear()
     kept.line.held = asyncio.Event()
-    assert [await kept.step(seconds) for seconds in (62, 67, 95, 130)] == [3, 3, 3, 3], "one that hangs is asked once"
+    assert [await kept.step(seconds) for seconds in (90, 95, 123, 158)] == [3, 3, 3, 3], "one that hangs is asked once"
     kept.line.held.set()
 
 
 async def test_an_account_that_cannot_be_read_keeps_nobody_else_cold(kept: Kept) -> None:
     kept.looks.note(kept.account.id, datetime.now(UTC))
     kept.line.before["account"] = ArithmeticError()  # type: ignore[assignment]  # nothing a gateway should say
-    assert [await kept.step(seconds) for seconds in (0, 5, 31)] == [1, 1, 2], "and it is left alone for a while"
+    assert [await kept.step(seconds) for seconds in (0, 5, 45)] == [1, 1, 2], "and it is left alone for a while"
 
 
 async def test_who_looked_is_bounded(kept: Kept, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
