@@ -23,7 +23,7 @@ def refusal(parts: Program, policy: dict[str, Any], **facts: Any) -> str:
 @pytest.mark.parametrize(("facts", "code"), [
     ({}, ""),
     ({"volume": "1"}, ""), ({"volume": "1.01"}, "policy_max_lots"),
-    ({"held": "2.5"}, ""), ({"held": "2.51"}, "policy_max_lots"),
+    ({"held": "2.5"}, ""), ({"held": "2.51"}, "policy_total_lots"),
     ({"symbol": "eurusd"}, ""), ({"symbol": "XAUUSD"}, ""), ({"symbol": "xau"}, ""),
     ({"symbol": "EURUSD.m"}, "policy_symbol"), ({"symbol": "GBPUSD"}, "policy_symbol"),
     ({"symbol": ""}, "policy_symbol"),

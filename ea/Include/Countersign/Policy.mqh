@@ -85,7 +85,7 @@ string CsPolicyRefusal(const CsPolicy &policy, const CsPolicyFacts &facts)
    if(policy.max_lots > 0.0 && CsIsMore(facts.volume, policy.max_lots, 1.0))
       return("policy_max_lots");
    if(policy.max_total_lots > 0.0 && CsIsMore(facts.held_lots + facts.volume, policy.max_total_lots, 1.0))
-      return("policy_max_lots");
+      return("policy_total_lots");
    if(policy.max_spread_points > 0 && CsIsMore(facts.spread_points, policy.max_spread_points, 1.0))
       return("policy_spread");
    if(policy.max_orders_a_day > 0 && facts.orders_today >= policy.max_orders_a_day)
