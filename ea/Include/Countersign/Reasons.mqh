@@ -7,6 +7,8 @@ string CsPolicyWords(const string code)
   {
    if(code == "policy_max_lots")
       return("above the lots you allow");
+   if(code == "policy_total_lots")
+      return("above the lots you allow in all");
    if(code == "policy_symbol")
       return("a symbol you do not allow");
    if(code == "policy_no_stop")
