@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import broadcast, fan_out, positions, redis_away
+from benchmarks import broadcast, fan_out, polls, positions, redis_away
 from benchmarks.report import Figure, table
 
 
@@ -15,6 +15,7 @@ async def measure(cards: int, followers: int, checkouts: int, rounds: int) -> li
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         figures += await positions.run(Path(folder) / "positions", rounds)
+        figures += await polls.run(Path(folder) / "polls", rounds)
         figures += await fan_out.run(Path(folder) / "fan_out", followers)
         figures += await broadcast.run(Path(folder) / "broadcast", cards)
         figures += await redis_away.run(Path(folder) / "redis_away", checkouts)
@@ -26,7 +27,7 @@ def main() -> int:
     given.add_argument("--cards", type=int, default=1_000, help="how many chats get a card")
     given.add_argument("--followers", type=int, default=100_000, help="how many followers a signal reaches")
     given.add_argument("--checkouts", type=int, default=100, help="how often somebody buys while Redis is away")
-    given.add_argument("--rounds", type=int, default=15, help="how often positions are asked for, a second each")
+    given.add_argument("--rounds", type=int, default=15, help="how often positions and polls are asked, a second each")
     arguments = given.parse_args()
     figures = asyncio.run(measure(arguments.cards, arguments.followers, arguments.checkouts, arguments.rounds))
     print(table(figures))

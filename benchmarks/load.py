@@ -26,15 +26,33 @@ class Ask:
     begins: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to ask what. Requests that are good ``once`` are not made again."""
+
+    port: int
+    asks: Sequence[Ask]
+    status: int
+    once: bool
+
+
 @dataclass(slots=True)
 class Turn:
-    """Requests handed out in turn until the time is over."""
+    """Requests handed out in turn until the time is over, or none is left."""
 
-    asks: Sequence[Ask]
+    target: Target
     until: float
     next: int = 0
     seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+    def take(self) -> Ask | None:
+        """The next request."""
+        asks, number = self.target.asks, self.next
+        if time.perf_counter() >= self.until or (self.target.once and number >= len(asks)):
+            return None
+        self.next += 1
+        return asks[number % len(asks)]
 
 
 class Connection(asyncio.Protocol):
@@ -44,7 +62,8 @@ class Connection(asyncio.Protocol):
         self._turn = turn
         self._buffer = b""
         self._asked = 0.0
-        self._ask = turn.asks[0]
+        self._ask = turn.target.asks[0]
+        self._status = b"http/1.1 %d" % turn.target.status
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport
 
@@ -73,48 +92,47 @@ class Connection(asyncio.Protocol):
 
     def _check(self, head: bytes, body: bytes) -> None:
         self._turn.seconds.append(time.perf_counter() - self._asked)
-        if not head.startswith(b"http/1.1 200") or not body.startswith(self._ask.begins):
+        if not head.startswith(self._status) or not body.startswith(self._ask.begins):
             self._turn.wrong.append((head[:60] + b" " + body[:100]).decode("utf-8", "replace"))
 
     def _go_on(self) -> None:
-        now = time.perf_counter()
-        if now >= self._turn.until:
+        ask = self._turn.take()
+        if ask is None:
             self.over.set_result(None)
             self._transport.close()
             return
-        turn = self._turn
-        self._ask = turn.asks[turn.next % len(turn.asks)]
-        turn.next += 1
-        self._asked = now
-        self._transport.write(self._ask.request)
+        self._ask, self._asked = ask, time.perf_counter()
+        self._transport.write(ask.request)
 
 
-async def _slice(port: int, asks: Sequence[Ask], connections: int, seconds: float, first: int) -> Turn:
-    turn = Turn(asks, time.perf_counter() + seconds, first)
+async def _slice(target: Target, connections: int, seconds: float, first: int) -> tuple[Turn, float]:
+    """What came of it, and how long it took."""
+    began = time.perf_counter()
+    turn = Turn(target, began + seconds, first)
     loop = asyncio.get_running_loop()
-    made = await asyncio.gather(*(loop.create_connection(lambda: Connection(turn), "127.0.0.1", port)
+    made = await asyncio.gather(*(loop.create_connection(lambda: Connection(turn), "127.0.0.1", target.port)
                                   for _ in range(connections)))
     await asyncio.gather(*(connection.over for _, connection in made))
-    return turn
+    return turn, time.perf_counter() - began
 
 
 async def _serve() -> None:
     """Follow the orders that come in, one a line."""
     loop = asyncio.get_running_loop()
-    targets: dict[str, tuple[int, list[Ask], int]] = {}
+    targets: dict[str, tuple[Target, int]] = {}
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order: dict[str, Any] = json.loads(line)
         if "asks" in order:
             given = json.loads(Path(order["asks"]).read_text())
             asks = [Ask(request.encode(), begins.encode()) for request, begins in given]
-            targets[order["name"]] = order["port"], asks, 0
+            targets[order["name"]] = Target(order["port"], asks, order["status"], order["once"]), 0
             print("{}", flush=True)
             continue
-        port, asks, first = targets[order["name"]]
-        turn = await _slice(port, asks, order["connections"], order["seconds"], first)
-        targets[order["name"]] = port, asks, turn.next
-        print(json.dumps({"answers": len(turn.seconds), "wrong": turn.wrong[:3], "wrongs": len(turn.wrong),
-                          "seconds": turn.seconds if order.get("each") else []}), flush=True)
+        target, first = targets[order["name"]]
+        turn, took = await _slice(target, order["connections"], order["seconds"], first)
+        targets[order["name"]] = target, turn.next
+        print(json.dumps({"answers": len(turn.seconds), "took": took, "wrong": turn.wrong[:3],
+                          "wrongs": len(turn.wrong), "seconds": turn.seconds if order.get("each") else []}), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,17 @@ ratio: a machine that is slower for a while is slower for all of them.
 
 import asyncio
 import json
-import os
 import statistics
-import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import insert
 
 import config
 import migrations
+from benchmarks.client import Client, ended, yardstick
 from benchmarks.report import Figure, percentile
 from models.account import Account
 from models.database import Database
@@ -29,7 +27,7 @@ from services.auth import Tokens
 from services.vault import Vault
 from terminal.paper import tables
 from terminal.paper.gateway import BROKER, SERVER
-from tests.running import ROOT, World, free_port, until
+from tests.running import World, free_port
 
 USERS = 1_000
 POSITIONS = 10
@@ -63,7 +61,7 @@ async def run(folder: Path, rounds: int) -> list[Figure]:
         answers = await _fill(desk, redis_url, tokens)
         ports = {"bare": free_port(), "fastapi": free_port()}
         for name, port in ports.items():
-            stack.push_async_callback(_ended, await _yardstick(name, port, redis_url, key))
+            stack.push_async_callback(ended, await yardstick(name, port, redis_url, key))
         client = await Client.start(folder)
         stack.push_async_callback(client.close)
         path = "/api/v1/positions"
@@ -153,59 +151,3 @@ async def _fill(desk: World, redis_url: str, tokens: list[str]) -> list[str]:
 def _request(path: str, token: str | None) -> str:
     bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}Accept: */*\r\n\r\n"
-
-
-async def _yardstick(name: str, port: int, redis_url: str, key: bytes) -> asyncio.subprocess.Process:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.yardsticks", name, str(port), cwd=ROOT,
-        env={**os.environ, "REDIS_URL": redis_url, "JWT_KEY": key.hex()})
-
-    async def listens() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await until(f"{name} listens", listens)
-    return child
-
-
-async def _ended(child: asyncio.subprocess.Process) -> None:
-    child.terminate()
-    await child.wait()
-
-
-class Client:
-    """The loading process, asked to load."""
-
-    def __init__(self, child: asyncio.subprocess.Process, folder: Path) -> None:
-        self._child, self._folder = child, folder
-
-    @classmethod
-    async def start(cls, folder: Path) -> "Client":
-        return cls(await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.load", cwd=ROOT, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, limit=2**26), folder)
-
-    async def know(self, name: str, port: int, requests: list[str], begins: list[str]) -> None:
-        """Teach it a target: its requests, and what each answer begins with."""
-        asks = self._folder / f"{name}.json"
-        asks.write_text(json.dumps(list(zip(requests, begins, strict=True))))
-        await self._order({"name": name, "port": port, "asks": str(asks)})
-
-    async def ask(self, name: str, connections: int, seconds: float, *, each: bool = False) -> dict[str, Any]:
-        """Load a target for so long; every answer must be right."""
-        found = await self._order({"name": name, "connections": connections, "seconds": seconds, "each": each})
-        assert not found["wrongs"], (name, found["wrongs"], found["wrong"])
-        return found
-
-    async def _order(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._child.stdin is not None and self._child.stdout is not None
-        self._child.stdin.write(json.dumps(order).encode() + b"\n")
-        found: dict[str, Any] = json.loads(await self._child.stdout.readline())
-        return found
-
-    async def close(self) -> None:
-        await _ended(self._child)

@@ -25,7 +25,7 @@ def canonical_answer(status: int, nonce: str, body: bytes) -> bytes:
 
 def sign(secret: bytes, text: bytes) -> str:
     """The value of X-Signature."""
-    return "v1=" + hmac.new(secret, text, hashlib.sha256).hexdigest()
+    return "v1=" + hmac.digest(secret, text, "sha256").hex()
 
 
 def is_well_formed(timestamp: str, nonce: str, signature: str) -> bool:
