@@ -240,7 +240,7 @@ class World:
 
     async def open(self, **more: str) -> None:
         """Start the stand-in and the desk."""
-        self.client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=150))
         app = f"http://127.0.0.1:{self.port}"
         stripe = StripeSettings(new_secret_key(), self.folder / "stripe.db", f"{app}/webhook/stripe",
                                 new_webhook_secret(), retry_seconds=0.2)

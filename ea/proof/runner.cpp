@@ -50,7 +50,9 @@ class Commands {
         std::string answer = "ok";
         if (word == "panel") answer = proof::panel();
         else if (word == "skew") platform().skew_seconds = std::stol(rest);
+        else if (word == "kill") platform().kill_at = rest == "0" ? 0 : platform().points + std::stol(rest);
         else if (word == "advance") platform().advanced_ms += std::stol(rest);
+        else if (word == "jump") platform().jumped_ms += std::stol(rest);
         else if (word == "allow") platform().expert_allowed = rest == "1";
         else if (word == "disk") platform().disk = rest;
         else if (word == "points") answer = std::to_string(platform().points);

@@ -24,11 +24,15 @@ KILLED = -9
 CRITICAL = 70
 
 
+class HasEnded(Exception):
+    """Nobody is there to be told anything."""
+
+
 @dataclass
 class Terminal:
     """``inputs`` are the Expert's by name. ``address`` is where its requests go, host:port, whatever their URL says.
 
-    ``speed`` is how much faster than real time its timer, GetTickCount64 and Sleep run; the clock of the computer
+    ``speed`` is how much faster than real time its timer, GetTickCount64, Sleep and quotes run; the computer's clock
     does not, it is only wrong by ``skew_seconds``.
     """
 
@@ -126,11 +130,18 @@ class Terminal:
     # -- what it says and is told ----------------------------------------------------------------------------
 
     async def tell(self, command: str) -> str:
-        """A command of ``ea/proof/runner.cpp``; its answer. It is obeyed between two events of the Expert."""
-        assert self._process is not None and self._process.stdin is not None
+        """A command of ``ea/proof/runner.cpp``; its answer. It is obeyed between two events of the Expert.
+
+        ``HasEnded`` when it died before.
+        """
+        assert self._process is not None and self._process.stdin is not None and self._reader is not None
         self._process.stdin.write(command.encode() + b"\n")
-        async with asyncio.timeout(WAIT_SECONDS):
-            answer = await self._answers.get()
+        answering = asyncio.ensure_future(self._answers.get())
+        await asyncio.wait({answering, self._reader}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            answering.cancel()
+            raise HasEnded(self.trouble()) if self._reader.done() else TimeoutError(command)
+        answer = answering.result()
         assert answer != "unknown", command
         return answer
 

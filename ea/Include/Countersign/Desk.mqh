@@ -147,7 +147,7 @@ void CsDeskRefused(CsDesk &desk)
   {
    desk.refusals++;
    desk.clock.must_sync = true;
-   desk.trouble = "The desk does not know this device or its secret (401).";
+   desk.trouble = "The desk does not know this device or secret (401).";
    if(desk.refusals > 1)
       CsHttpWait(desk.http, CS_SLOW_WAIT_MS);
   }
@@ -168,7 +168,7 @@ int CsDeskHeard(CsDesk &desk)
    if(status == 503)
       CsHttpWait(desk.http, MathMax(desk.retry_after_ms, CsJittered(5000)));
    if(status == 403 && desk.code == "envelope_required")
-      desk.trouble = "The desk takes sealed requests only: set Encrypt to true.";
+      desk.trouble = "The desk wants sealed requests: set Encrypt to true.";
    return(status);
   }
 

@@ -97,8 +97,9 @@ string CsClockText(const CsClock &clock)
   {
    if(!clock.is_set)
       return("Clock: the desk's time is not known yet");
-   return("Clock: this computer is " + IntegerToString(clock.pc_ahead_ms / 1000) + " s ahead of the desk"
-          + (clock.offset_kind == CS_OFFSET_CERTAIN ? "" : "; waiting for a quote"));
+   string ahead = IntegerToString(clock.pc_ahead_ms / 1000) + " s ahead of the desk";
+   return(clock.offset_kind == CS_OFFSET_CERTAIN ? "Clock: this computer is " + ahead
+          : "Clock: " + ahead + "; waiting for a quote");
   }
 
 string CsLossText(const CsExpert &expert)
@@ -117,7 +118,7 @@ string CsHelpText(const CsExpert &expert, const int line)
   {
    if(expert.desk.http.error != ERR_FUNCTION_NOT_ALLOWED)
       return("");
-   return(line == 0 ? "Tools > Options > Expert Advisors > Allow WebRequest for listed URL"
+   return(line == 0 ? "Tools > Options > Expert Advisors > Allow WebRequest for:"
           : "add " + expert.settings.base);
   }
 

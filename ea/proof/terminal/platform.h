@@ -31,7 +31,8 @@ struct Platform {
     bool expert_allowed = setting("EA_TRADE_ALLOWED", "1") == "1";
     std::string disk = setting("EA_DISK", "good");  // or "full", "read-only", or "stuck": nothing can be moved
     long timer_ms = 0;
-    long advanced_ms = 0;
+    long advanced_ms = 0;  // that have passed for the program and for its quotes
+    long jumped_ms = 0;    // by which its ticks alone are wrong, as after a sleep of the computer
     bool removed = false;
     bool stopped = false;
 };
@@ -63,12 +64,18 @@ inline long milliseconds_of(clockid_t clock) {
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// The program's own milliseconds: they pass as much faster as EA_SPEED says, and jump when a test tells them to.
-inline long program_ms() {
+inline long process_ms() {
     static const long began = milliseconds_of(CLOCK_MONOTONIC);
-    const double passed = static_cast<double>(milliseconds_of(CLOCK_MONOTONIC) - began);
-    return platform().advanced_ms + static_cast<long>(passed * platform().speed);
+    return milliseconds_of(CLOCK_MONOTONIC) - began;
 }
+
+// How far the program is ahead of real time: EA_SPEED is how much faster its time passes. Its quotes are as far ahead.
+inline long lead_ms() {
+    return platform().advanced_ms + static_cast<long>(static_cast<double>(process_ms()) * (platform().speed - 1));
+}
+
+// The program's own milliseconds.
+inline long program_ms() { return process_ms() + lead_ms() + platform().jumped_ms; }
 
 inline void pass(long program_milliseconds) {
     const long nanoseconds = static_cast<long>(static_cast<double>(program_milliseconds) * 1e6 / platform().speed);

@@ -60,7 +60,7 @@ inline datetime TimeCurrent() {
     long newest = 0;
     for (const proof::Json &symbol : proof::broker().seen("symbols_get", "{\"group\": \"\"}").items)
         if (symbol.at("select").truth()) newest = std::max(newest, symbol.at("time").whole());
-    return newest;
+    return newest == 0 ? 0 : newest + proof::lead_ms() / 1000;
 }
 
 inline long TerminalInfoInteger(ENUM_TERMINAL_INFO_INTEGER property) {
@@ -132,14 +132,21 @@ template <typename Property> const Json &symbol_property(const string &name, Pro
     return seen_tick(name).at(field);
 }
 
+// A whole number; the time of the last quote is as far ahead of real time as the program is.
+inline long whole_property(const Json &found, ENUM_SYMBOL_INFO_INTEGER property) {
+    if (found.kind == Json::NOTHING) return 0;
+    const std::string field = field_of(property);
+    return found.whole() + (field == "time" ? lead_ms() / 1000 : field == "time_msc" ? lead_ms() : 0);
+}
+
 }  // namespace proof
 
 inline long SymbolInfoInteger(const string &name, ENUM_SYMBOL_INFO_INTEGER property) {
-    return proof::symbol_property(name, property).whole();
+    return proof::whole_property(proof::symbol_property(name, property), property);
 }
 inline bool SymbolInfoInteger(const string &name, ENUM_SYMBOL_INFO_INTEGER property, long &value) {
     const proof::Json &found = proof::symbol_property(name, property);
-    value = found.whole();
+    value = proof::whole_property(found, property);
     return found.kind != proof::Json::NOTHING;
 }
 inline double SymbolInfoDouble(const string &name, ENUM_SYMBOL_INFO_DOUBLE property) {
@@ -161,8 +168,9 @@ inline bool SymbolInfoTick(const string &name, MqlTick &tick) {
     if (!proof::is_quoted(symbol)) return proof::failed(ERR_MARKET_NOT_SELECTED, false);
     const proof::Json &found = proof::seen_tick(name);
     if (found.kind != proof::Json::OBJECT) return proof::failed(ERR_MARKET_NOT_SELECTED, false);
-    tick = {found.at("time").whole(), found.at("bid").number(), found.at("ask").number(), found.at("last").number(),
-            static_cast<ulong>(found.at("volume").whole()), found.at("time_msc").whole(),
+    const long lead = proof::lead_ms();
+    tick = {found.at("time").whole() + lead / 1000, found.at("bid").number(), found.at("ask").number(), found.at("last").number(),
+            static_cast<ulong>(found.at("volume").whole()), found.at("time_msc").whole() + lead,
             static_cast<uint>(found.at("flags").whole()), found.at("volume_real").number()};
     return true;
 }

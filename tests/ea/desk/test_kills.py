@@ -23,17 +23,18 @@ from services import device_orders, orders
 from tests.ea.desk.between import Cut, Passing
 from tests.ea.desk.stage import Room, signal, trading
 from tests.ea.desk.test_trades import close_by_hand, withdraw_by_hand
-from tests.ea.terminal import KILLED, LOGIN, opened
+from tests.ea.terminal import KILLED, LOGIN, HasEnded, opened
 from tests.webapp.conftest import Door
 
 log = logging.getLogger(__name__)
 
 KILLS = int(os.environ.get("EA_KILLS", "0"))
 FEW, STRIDE = 12, 37
-SPEED = 10.0
+SPEED = 20.0
 MOST_STEPS, MOST_OPEN = 600, 60
 LEG = 0xF << 44
 TRADED, NOT_TRADED = ("placed", "filled", "closed"), ("failed", "rejected", "expired")
+UNLIMITED = {"InpMaxOrdersPerDay": 0, "InpMaxTotalLots": 0}
 SMALL = {"mode": "fixed", "volume": "0.04"}
 BAD_DAYS = (("timeout_after_fill", 10012), ("timeout_after_fill", 10031), ("timeout_after_fill", 10011),
             ("no_answer", 0), ("fail", 0), ("refuse", 10018), ("refuse", 10004), ("refuse", 10006),
@@ -109,6 +110,15 @@ async def dies(room: Room, seconds: float, order_id: int | None = None) -> bool:
     return not room.terminal.is_running
 
 
+async def lives_on(room: Room) -> bool:
+    """Whether it is still there, and no step kills it any more."""
+    try:
+        await room.terminal.tell("kill 0")
+    except HasEnded:
+        return False
+    return True
+
+
 async def compare(room: Room) -> Counter[str]:
     """The books of the desk and of the broker; how many orders ended in which way."""
     sent, ends = opened(room.broker), Counter[str]()
@@ -127,13 +137,13 @@ async def compare(room: Room) -> Counter[str]:
 
 async def test_killed_at_each_step_an_order_is_traded_once_or_said_to_be_not(door: Door, expert: Path,
                                                                            tmp_path: Path) -> None:
-    async with trading(door, expert, tmp_path, sizing=SMALL, speed=SPEED) as room:
+    async with trading(door, expert, tmp_path, sizing=SMALL, speed=SPEED, inputs=UNLIMITED) as room:
         await room.terminal.kill()
         step, struck = 1, True
         while struck and step < MOST_STEPS:
             order_id = await room.approve(**_two_legs(room))
             await room.terminal.start(kill_at=step)
-            struck = await dies(room, 60, order_id)
+            struck = await dies(room, 60, order_id) or not await lives_on(room)
             if struck:
                 assert await room.terminal.ended() == KILLED, room.terminal.trouble()
                 await room.terminal.start()
@@ -148,23 +158,21 @@ async def test_killed_at_each_step_an_order_is_traded_once_or_said_to_be_not(doo
 
 async def test_killed_at_any_moment_in_any_weather_no_order_is_doubled_and_no_word_lost(
         door: Door, expert: Path, tmp_path: Path) -> None:
-    chance = random.Random(KILLS)
-    async with trading(door, expert, tmp_path, sizing=SMALL, speed=SPEED) as room:
+    chance = random.Random(int(os.environ.get("EA_SEED", "1")))
+    async with trading(door, expert, tmp_path, sizing=SMALL, speed=SPEED, inputs=UNLIMITED) as room:
         await room.terminal.kill()
         weather = Weather(room, chance)
         room.line.before, room.line.after = weather.before, weather.after
-        for _ in range(KILLS or FEW):
+        for number in range(KILLS or FEW):
             await room.approve(**chance.choice((_one_leg, _two_legs, _waiting))(room))
             weather.brew()
-            await room.terminal.start(kill_at=chance.choice((0, chance.randrange(1, 400))))
-            if not await dies(room, chance.uniform(0.05, 1.2)):
-                await room.terminal.kill()
-            else:
-                assert await room.terminal.ended() == KILLED, room.terminal.trouble()
+            await _one_life(room, chance)
             if chance.random() < 0.7:
                 await hurry(room)
             if len(room.broker.book.positions_of(int(LOGIN))) > MOST_OPEN:
                 _close_all(room)
+            if number % 50 == 49:
+                log.info("%s killed: %s", number + 1, Counter(one.status for one in await all_orders(room)))
         weather.clear()
         await room.terminal.start()
         await settles(room)
@@ -172,6 +180,27 @@ async def test_killed_at_any_moment_in_any_weather_no_order_is_doubled_and_no_wo
         _close_all(room)
         await settles(room, but=("placed", "filled"))
         log.info("%s; requests %s", dict(await compare(room)), dict(Counter(one.name for one in room.line.seen)))
+
+
+async def _one_life(room: Room, chance: random.Random) -> None:
+    """It starts, and dies while it is still reading what it knew, or some steps after it has asked for orders."""
+    if chance.random() < 0.3:
+        await room.terminal.start(kill_at=chance.randrange(1, 400))
+        died = await dies(room, chance.uniform(0.1, 2.0))
+    else:
+        polls = room.line.count("poll")
+        await room.terminal.start()
+
+        async def asks() -> bool:
+            return room.line.count("poll") > polls
+
+        await room.until("it asks for orders", asks)
+        await room.terminal.tell(f"kill {chance.randrange(1, 150)}")
+        died = await dies(room, 3.0)
+    if died:
+        assert await room.terminal.ended() == KILLED, room.terminal.trouble()
+    else:
+        await room.terminal.kill()
 
 
 def _one_leg(room: Room) -> dict[str, Any]:

@@ -235,7 +235,7 @@ async def test_a_device_the_desk_does_not_know_slows_down_and_says_so(door: Door
         [device] = (await made.call("GET", "/devices"))[1]["items"]
         status, _ = await made.call("POST", f"/devices/{device['id']}/revoke")
         assert status in (200, 204)
-        await made.shows("PROBLEM: The desk does not know this device or its secret (401).")
+        await made.shows("PROBLEM: The desk does not know this device or secret (401).")
         synced = made.line.count("time")
         await asyncio.sleep(3)
         refused = [one for one in made.line.seen if one.status == 401]
@@ -264,7 +264,7 @@ async def test_a_clock_that_runs_wrong_is_set_again(door: Door, expert: Path, tm
     """The computer slept: its ticks stood still, or jumped. The desk does not take the time, and is asked for it."""
     async with trading(door, expert, tmp_path) as made:
         synced = made.line.count("time")
-        await made.terminal.tell("advance 500000")
+        await made.terminal.tell("jump 500000")
         order_id = await made.approve(**signal(made.broker))
         await made.becomes(order_id, "filled")
         assert made.line.count("time") > synced
@@ -328,7 +328,7 @@ async def test_a_desk_that_wants_envelopes_says_so(door: Door, expert: Path, tmp
     async with trading(door, expert, tmp_path, inputs=PLAIN) as made:
         status, told = await made.call("PATCH", f"/devices/{made.device[0]}", {"requires_envelope": True})
         assert status == 200, told
-        await made.shows("PROBLEM: The desk takes sealed requests only: set Encrypt to tr")
+        await made.shows("PROBLEM: The desk wants sealed requests: set Encrypt to true.")
         await made.terminal.stop()
         made.terminal.inputs = {**made.terminal.inputs, "InpEncrypt": True}
         await made.terminal.start()
