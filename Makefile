@@ -1,7 +1,7 @@
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types suite bench ea-test ea-fuzz envelope-fuzz envelope-vectors kills device-kills ea-kills migrate lock browser screenshots wine wheel-vectors clean
+.PHONY: run test lint types suite bench ea-test ea-fuzz envelope-fuzz door-fuzz envelope-vectors kills device-kills ea-kills migrate lock browser screenshots wine wheel-vectors clean
 
 # The desk. With BOT_TOKEN the real one, without it the sandbox.
 run: .venv/.ready
@@ -34,6 +34,10 @@ ea-fuzz: .venv/.ready-dev
 # A million broken envelopes, half of them for each side's reader; some minutes.
 envelope-fuzz: .venv/.ready-dev
 	$(PY) -m tests.ea.envelope_fuzz 1000000
+
+# A million broken requests for the devices' door, most of them truly signed; three quarters of an hour.
+door-fuzz: .venv/.ready-dev
+	DOOR_FUZZ=1000000 $(PY) -m pytest tests/webapp/test_door_fuzz.py -rP --log-level=INFO
 
 envelope-vectors: .venv/.ready-dev
 	$(PY) -m scripts.envelope_vectors

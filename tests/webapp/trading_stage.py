@@ -12,6 +12,9 @@ from services import tiers
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import Key, push, register
 
+# What a device reports of an account that can trade.
+SOUND = {"positions": [], "currency": "USD", "balance": "10000.00", "equity": "10000.00", "margin": "0",
+         "margin_level": None, "free_margin": "10000.00"}
 POLL, BEGIN, ACK = "/api/v1/ea/poll", "/api/v1/ea/begin", "/api/v1/ea/ack"
 
 
@@ -88,8 +91,7 @@ async def floor(door: Door, telegram_id: int = 7001, sizing: dict[str, str] | No
     async with door.desk.database.writing() as session:
         tiers.grant(session, vip, user_id, 30, "manual", datetime.now(UTC))
     device = await register(door, token)
-    await push(door, device, **{"positions": [], "currency": "USD", "balance": "10000.00", "equity": "10000.00",
-                                "margin": "0", "margin_level": None, "free_margin": "10000.00", **figures})
+    await push(door, device, **SOUND | figures)
     status, account, _ = await door.call("POST", "/api/v1/accounts/link", token=token,
                                          body={"route": "device", "device_id": device[0]})
     assert status == 201, account
