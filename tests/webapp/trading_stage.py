@@ -23,11 +23,15 @@ class Floor:
     """``provider`` publishes, the person approves, the devices fetch."""
 
     door: Door
-    token: str
+    user_id: int
     account_id: str
     device: Key
     provider: Key
     offered: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def token(self) -> str:
+        return self.door.token(self.user_id)
 
     async def approve(self, **signal: Any) -> Order:
         """A signal, approved: the order that it makes."""
@@ -98,4 +102,4 @@ async def floor(door: Door, telegram_id: int = 7001, sizing: dict[str, str] | No
     body = {"sizing": sizing or {"mode": "fixed", "volume": "0.10"}}
     status, changed, _ = await door.call("PATCH", f"/api/v1/accounts/{account['id']}", token=token, body=body)
     assert (status, account["is_primary"]) == (200, True), json.dumps(changed)
-    return Floor(door, token, account["id"], device, provider)
+    return Floor(door, user_id, account["id"], device, provider)

@@ -30,16 +30,20 @@ URL = "https://desk.example"
 
 @dataclass
 class Room:
-    """``token`` is the owner's; ``provider`` publishes what is approved."""
+    """``user_id`` is the owner; ``provider`` publishes what is approved."""
 
     door: Door
     broker: Broker
     terminal: Terminal
     line: Between
-    token: str = ""
+    user_id: int = 0
     provider: tuple[str, str] = ("", "")
     account_id: str = ""
     device: tuple[str, str] = ("", "")
+
+    @property
+    def token(self) -> str:
+        return self.door.token(self.user_id)
 
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         status, answer, _ = await self.door.call(method, f"/api/v1{path}", token=self.token, body=body)
@@ -140,11 +144,11 @@ async def room(door: Door, executable: Path, folder: Path, **given: Any) -> Asyn
         terminal = Terminal(executable, folder, broker, inputs, address=line.address, **given)
         made = Room(door, broker, terminal, line)
         made.provider = await door.provider("Desk Alpha")
-        user_id, made.token = await door.person()
+        made.user_id, _ = await door.person()
         vip = door.desk.catalogue.named("vip")
         assert vip is not None
         async with door.desk.database.writing() as session:
-            tiers.grant(session, vip, user_id, 30, "manual", datetime.now(UTC))
+            tiers.grant(session, vip, made.user_id, 30, "manual", datetime.now(UTC))
         try:
             yield made
         finally:
