@@ -6,7 +6,6 @@
 #include "Acks.mqh"
 #include "Follow.mqh"
 #include "Send.mqh"
-#include "State.mqh"
 
 #define CS_LEASE_MS 15000
 // With less left of it nothing is sent; before the desk is asked there has to be time for its answer as well.
@@ -106,27 +105,12 @@ bool CsIsInTime(const CsExpert &expert, const CsOrder &order, const int spare_ms
           && now - expert.polled_tick + spare_ms < CS_LEASE_MS);
   }
 
-// The tick until which a leg may be tried again.
+// The tick from which on nothing of it is sent any more.
 ulong CsDeadline(const CsExpert &expert, const CsOrder &order)
   {
    ulong now = GetTickCount64();
    long left = order.expires_ms - CS_EXPIRY_SPARE_MS - CsClockLatest(expert.desk.clock, now);
    return(MathMin(expert.polled_tick + CS_LEASE_MS, now + (ulong)MathMax(left, (long)0)));
-  }
-
-// What the fence says to a planned order.
-string CsFenceRefusal(const CsExpert &expert, const CsOrder &order, const CsPlan &plan)
-  {
-   CsPolicyFacts facts;
-   facts.symbol = plan.market.name;
-   facts.volume = plan.volume;
-   facts.held_lots = CsHeldLots("", CS_BUY);
-   facts.has_stop = order.has_stop;
-   facts.spread_points = CsSpreadPoints(plan.market);
-   facts.day_loss = expert.settings.policy.max_daily_loss > 0.0 ? CsDayLoss(expert.days) : 0.0;
-   facts.orders_today = expert.days.current < 0 ? 0 : (int)expert.days.accounts[expert.days.current].orders;
-   facts.silence_ms = CsDeskSilence(expert.desk);
-   return(CsPolicyRefusal(expert.settings.policy, facts));
   }
 
 // What all legs have come to so far, in the record.
@@ -157,11 +141,12 @@ void CsSendAll(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int p
    CsSent sent;
    CsTracesClear(sum);
    ulong deadline = CsDeadline(expert, order);
+   double start = plan.base;
    int taken = 0;
    CsNotTaken(sent, 0, "");
    for(int leg = 0; leg < plan.legs; leg++)
      {
-      CsSendLeg(order, plan, expert.desk.clock, leg, deadline, sent);
+      CsSendLeg(expert, order, plan, leg, start, deadline, sent);
       if(sent.outcome == CS_NOBODY_KNOWS)
         {
          CsSay(expert, order, "sent, and being looked for (" + IntegerToString(sent.retcode) + ")");
@@ -176,7 +161,7 @@ void CsSendAll(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int p
       sum.waiting_ticket = leg == 0 ? sent.ticket : sum.waiting_ticket;
      }
    CsNoteSent(expert, place, plan, sum, taken, sent);
-   CsSay(expert, order, taken == 0 ? "not taken by the broker (" + IntegerToString(sent.retcode) + ")"
+   CsSay(expert, order, taken == 0 ? "not taken, " + IntegerToString(sent.retcode) + " " + sent.error
          : order.kind == CS_MARKET ? "filled" : "placed");
   }
 
@@ -222,12 +207,6 @@ void CsBegin(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int kno
    CsSay(expert, order, status == CS_UNHEARD ? "the desk did not answer, not sent" : "not sent, " + expert.desk.code);
   }
 
-// Whether the account that is signed in is the order's.
-bool CsIsItsAccount(const CsOrder &order)
-  {
-   return(order.login == CsLogin() && order.server == CsServer());
-  }
-
 // Whether an order that was asked about before has surely left no trace here.
 bool CsIsUntouched(const CsExpert &expert, const int place)
   {
@@ -243,7 +222,7 @@ void CsTakeOn(CsExpert &expert, const CsOrder &order, const int known)
    if(!CsIsInTime(expert, order, CS_BEGIN_SPARE_MS))
       return;   // another offer will come, or the desk says that it was too late
    if(CsPlanOrder(expert.settings, expert.desk.clock, order, plan))
-      plan.refusal = CsFenceRefusal(expert, order, plan);
+      plan.refusal = CsFenceRefusal(expert, order, plan, 0);
    if(plan.is_for_later && CsDeskNow(expert.desk) + CS_LAST_OFFER_MS < order.expires_ms)
      {
       CsSay(expert, order, "waits, " + plan.refusal);

@@ -111,13 +111,14 @@ bool CsIsHedging()
    return(AccountInfoInteger(ACCOUNT_MARGIN_MODE) == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING);
   }
 
-// Lots open and waiting: of one symbol in one direction, or with an empty name of all.
-double CsHeldLots(const string symbol, const int side)
+// Lots open and waiting: of one symbol in one direction, or with an empty name of all. What is of the order with this
+// number does not count.
+double CsHeldLots(const string symbol, const int side, const long magic)
   {
    double held = 0.0;
    for(int i = PositionsTotal() - 1; i >= 0; i--)
      {
-      if(PositionGetTicket(i) == 0)
+      if(PositionGetTicket(i) == 0 || CsLegOf(magic, PositionGetInteger(POSITION_MAGIC)) >= 0)
          continue;
       bool same = PositionGetString(POSITION_SYMBOL) == symbol && PositionGetInteger(POSITION_TYPE) == side;
       if(StringLen(symbol) == 0 || same)
@@ -125,7 +126,7 @@ double CsHeldLots(const string symbol, const int side)
      }
    for(int i = OrdersTotal() - 1; i >= 0; i--)
      {
-      if(OrderGetTicket(i) == 0)
+      if(OrderGetTicket(i) == 0 || CsLegOf(magic, OrderGetInteger(ORDER_MAGIC)) >= 0)
          continue;
       // Kinds of orders to buy have even numbers.
       bool same = OrderGetString(ORDER_SYMBOL) == symbol && OrderGetInteger(ORDER_TYPE) % 2 == side;

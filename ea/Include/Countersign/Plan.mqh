@@ -103,7 +103,7 @@ bool CsPlanVolume(const CsOrder &order, CsPlan &plan)
       while(plan.volume > 0.0 && plan.volume * CsLossOfOneLot(order, plan, plan.volume) > order.risk)
          plan.volume = CsFloorToStep(plan.volume - step, step);
      }
-   double held = plan.market.volume_limit > 0.0 ? CsHeldLots(plan.market.name, order.side) : 0.0;
+   double held = plan.market.volume_limit > 0.0 ? CsHeldLots(plan.market.name, order.side, order.magic) : 0.0;
    string code = CsVolumeRefusal(plan.volume, plan.market.volume_min, plan.market.volume_max, plan.market.volume_limit,
                                  held, step);
    return(StringLen(code) == 0 || CsPlanRefused(plan, code));

@@ -3,7 +3,7 @@
 #ifndef COUNTERSIGN_SEND_MQH
 #define COUNTERSIGN_SEND_MQH
 
-#include "Plan.mqh"
+#include "Guard.mqh"
 
 #define CS_TAKEN 1
 #define CS_NOT_TAKEN 2
@@ -96,7 +96,6 @@ void CsLegRequest(const CsOrder &order, const CsPlan &plan, const CsClock &clock
    request.symbol = plan.market.name;
    request.volume = plan.portions[leg];
    request.type = CsOrderType(order.side, order.kind);
-   request.price = CsLevel(plan.market, plan.base);
    request.sl = order.has_stop ? CsLevel(plan.market, order.stop) : 0.0;
    request.tp = ArraySize(order.targets) > leg ? CsLevel(plan.market, order.targets[leg]) : 0.0;
    request.deviation = (ulong)plan.deviation;
@@ -120,21 +119,6 @@ void CsNotTaken(CsSent &sent, const long retcode, const string error)
    sent.ticket = 0;
    sent.price = 0.0;
    sent.volume = 0.0;
-  }
-
-// Why a leg is not tried again at a new price; empty where it may be. start is where the price stood at first.
-string CsNewPrice(const CsOrder &order, CsPlan &plan, const double start, MqlTradeRequest &request)
-  {
-   if(order.kind != CS_MARKET)
-      return("");
-   if(!CsReadQuote(plan.market))
-      return("no_quote");
-   string code = CsDriftRefusal(order, plan.market, plan.deviation);
-   double worse = (CsEntryAt(plan.market, order.side) - start) * CsSign(order.side);
-   if(StringLen(code) == 0 && CsIsMore(worse, plan.deviation * plan.market.point, plan.market.point))
-      code = "price_moved";
-   request.price = CsLevel(plan.market, CsEntryAt(plan.market, order.side));
-   return(code);
   }
 
 // Read what the trade server took. A market order that is only on its way, or has no deal to show, is looked for.
@@ -184,10 +168,9 @@ void CsSendOnce(const CsOrder &order, const MqlTradeRequest &request, CsSent &se
       CsReadTaken(order, result, sent);
   }
 
-// Whether a definite refusal is tried once more: another filling, a new price, or a server that was busy. The pause is
-// over then, and the request has its price of now.
-bool CsTryAgain(const CsOrder &order, CsPlan &plan, const double start, const ulong deadline, const int other_kind,
-                int &retries, MqlTradeRequest &request, CsSent &sent)
+// Whether a definite refusal is tried once more: with another filling, or after a pause, at a new price or where the
+// server was busy.
+bool CsTryAgain(const CsSent &sent, const ulong deadline, const int other_kind, int &retries, MqlTradeRequest &request)
   {
    ENUM_ORDER_TYPE_FILLING other = (ENUM_ORDER_TYPE_FILLING)other_kind;
    if(sent.retcode == TRADE_RETCODE_INVALID_FILL && request.type_filling != other)
@@ -200,26 +183,33 @@ bool CsTryAgain(const CsOrder &order, CsPlan &plan, const double start, const ul
       || !CsPauseFor(busy ? CS_BUSY_PAUSE_MS : CS_PRICE_PAUSE_MS, deadline))
       return(false);
    retries++;
-   string refusal = CsNewPrice(order, plan, start, request);
-   if(StringLen(refusal) > 0)
-      sent.error = refusal;
-   return(StringLen(refusal) == 0);
+   return(true);
   }
 
-// Send one leg before a tick, and say what came of it.
-void CsSendLeg(const CsOrder &order, CsPlan &plan, const CsClock &clock, const int leg, const ulong deadline,
-               CsSent &sent)
+// Send one leg before a tick, and say what came of it. Each try goes out only if everything still allows it; start is
+// where the price stood when the order was planned.
+void CsSendLeg(const CsExpert &expert, const CsOrder &order, CsPlan &plan, const int leg, const double start,
+               const ulong deadline, CsSent &sent)
   {
    MqlTradeRequest request;
    int kinds[];
    int retries = 0;
-   CsLegRequest(order, plan, clock, leg, request);
+   CsLegRequest(order, plan, expert.desk.clock, leg, request);
    CsFillings(plan.market, order.kind != CS_MARKET, kinds);
    request.type_filling = (ENUM_ORDER_TYPE_FILLING)kinds[0];
+   CsNotTaken(sent, 0, "");
    do
+     {
+      string refusal = CsSendRefusal(expert, order, plan, start, deadline);
+      if(StringLen(refusal) > 0)
+        {
+         sent.error = refusal;
+         return;
+        }
+      request.price = CsLevel(plan.market, plan.base);
       CsSendOnce(order, request, sent);
-   while(sent.outcome == CS_NOT_TAKEN
-         && CsTryAgain(order, plan, plan.base, deadline, kinds[1], retries, request, sent));
+     }
+   while(sent.outcome == CS_NOT_TAKEN && CsTryAgain(sent, deadline, kinds[1], retries, request));
   }
 
 #endif

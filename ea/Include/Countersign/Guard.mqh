@@ -1,0 +1,59 @@
+// What stands between an order and the trade server: the local fence, and right before each request everything that may
+// have changed since the order was planned. The desk was asked meanwhile, other legs were sent, and pauses were made.
+#ifndef COUNTERSIGN_GUARD_MQH
+#define COUNTERSIGN_GUARD_MQH
+
+#include "State.mqh"
+
+// Whether the account that is signed in is the order's.
+bool CsIsItsAccount(const CsOrder &order)
+  {
+   return(order.login == CsLogin() && order.server == CsServer());
+  }
+
+// What the fence says to a planned order. counted is how many of today's orders it is itself: 1 once it was begun.
+string CsFenceRefusal(const CsExpert &expert, const CsOrder &order, const CsPlan &plan, const int counted)
+  {
+   CsPolicyFacts facts;
+   int today = expert.days.current < 0 ? 0 : (int)expert.days.accounts[expert.days.current].orders;
+   facts.symbol = plan.market.name;
+   facts.volume = plan.volume;
+   facts.held_lots = CsHeldLots("", CS_BUY, order.magic);
+   facts.has_stop = order.has_stop;
+   facts.spread_points = CsSpreadPoints(plan.market);
+   facts.day_loss = expert.settings.policy.max_daily_loss > 0.0 ? CsDayLoss(expert.days) : 0.0;
+   facts.orders_today = today - counted;
+   facts.silence_ms = CsDeskSilence(expert.desk);
+   return(CsPolicyRefusal(expert.settings.policy, facts));
+  }
+
+// Why there is no price to send at any more; empty where the plan has the one of now. start is where it was planned:
+// further than it may be off it does not go from there either.
+string CsPriceRefusal(const CsClock &clock, const CsOrder &order, CsPlan &plan, const double start)
+  {
+   if(!CsReadQuote(plan.market))
+      return("no_quote");
+   string code = CsQuoteRefusal(plan.market, clock, GetTickCount64());
+   if(StringLen(code) > 0)
+      return(code);
+   if(!CsPlanPrices(order, plan))
+      return(plan.refusal);
+   double worse = (plan.base - start) * CsSign(order.side);
+   return(CsIsMore(worse, plan.deviation * plan.market.point, plan.market.point) ? "price_moved" : "");
+  }
+
+// Why a request does not go out at this moment, as the desk's code; empty where it may.
+string CsSendRefusal(const CsExpert &expert, const CsOrder &order, CsPlan &plan, const double start,
+                     const ulong deadline)
+  {
+   if(GetTickCount64() >= deadline)
+      return("not_executed_in_time");
+   if(!CsIsItsAccount(order))
+      return("wrong_account");
+   string code = CsTradingRefusal();
+   if(StringLen(code) == 0)
+      code = CsPriceRefusal(expert.desk.clock, order, plan, start);
+   return(StringLen(code) > 0 ? code : CsFenceRefusal(expert, order, plan, 1));
+  }
+
+#endif
