@@ -216,7 +216,7 @@ bool CsIsUntouched(const CsExpert &expert, const int place)
   }
 
 // Take an order on, if everything allows it. known is its record when it was asked about before, else -1.
-void CsTakeOn(CsExpert &expert, const CsOrder &order, const int known)
+void CsTakeOn(CsExpert &expert, CsOrder &order, const int known)
   {
    CsPlan plan;
    if(!CsIsInTime(expert, order, CS_BEGIN_SPARE_MS))
@@ -236,7 +236,7 @@ void CsTakeOn(CsExpert &expert, const CsOrder &order, const int known)
 
 // An order as the desk offers it. One that is known here is not executed again, whatever the desk says; one that
 // somebody has begun is looked for where it would be.
-void CsConsider(CsExpert &expert, const CsOrder &order)
+void CsConsider(CsExpert &expert, CsOrder &order)
   {
    int known = CsLedgerFind(expert.ledger, order.magic);
    bool fresh = known < 0 && !CsLedgerRemembers(expert.ledger, order.magic);

@@ -78,6 +78,21 @@ bool CsPlanMarket(const CsSettings &settings, const CsClock &clock, const CsOrde
    return(true);
   }
 
+// Levels become prices that the symbol can have, and only those are checked: what rounds to nothing is no stop at the
+// broker. False for such a one.
+bool CsRoundLevels(const CsMarket &market, CsOrder &order)
+  {
+   order.entry = CsLevel(market, order.entry);
+   order.stop = CsLevel(market, order.stop);
+   bool is_good = (!order.has_entry || order.entry > 0.0) && (!order.has_stop || order.stop > 0.0);
+   for(int i = 0; i < ArraySize(order.targets); i++)
+     {
+      order.targets[i] = CsLevel(market, order.targets[i]);
+      is_good = is_good && order.targets[i] > 0.0;
+     }
+   return(is_good);
+  }
+
 // What one lot would lose at the stop, in the account's currency; 0 where nobody can say.
 double CsLossOfOneLot(const CsOrder &order, const CsPlan &plan, const double volume)
   {
@@ -124,15 +139,16 @@ bool CsPlanLegs(const CsOrder &order, CsPlan &plan)
 bool CsPlanPrices(const CsOrder &order, CsPlan &plan)
   {
    bool market = order.kind == CS_MARKET;
-   plan.base = market ? CsEntryAt(plan.market, order.side) : CsLevel(plan.market, order.entry);
+   plan.base = market ? CsEntryAt(plan.market, order.side) : order.entry;
    string code = market ? CsDriftRefusal(order, plan.market, plan.deviation) : CsWaitingRefusal(order, plan.market);
    if(StringLen(code) == 0)
       code = CsLevelsRefusal(order, plan.market, plan.base);
    return(StringLen(code) == 0 || CsPlanRefused(plan, code));
   }
 
-// Work it all out. False where nothing is to be sent; the plan says why.
-bool CsPlanOrder(const CsSettings &settings, const CsClock &clock, const CsOrder &order, CsPlan &plan)
+// Work it all out; the order has its levels as the symbol can have them then. False where nothing is to be sent; the
+// plan says why.
+bool CsPlanOrder(const CsSettings &settings, const CsClock &clock, CsOrder &order, CsPlan &plan)
   {
    plan.refusal = "";
    plan.is_for_later = false;
@@ -144,8 +160,11 @@ bool CsPlanOrder(const CsSettings &settings, const CsClock &clock, const CsOrder
    string code = CsTradingRefusal();
    if(StringLen(code) > 0)
       return(code == "terminal_away" ? CsPlanLater(plan, code) : CsPlanRefused(plan, code));
-   if(!CsPlanMarket(settings, clock, order, plan) || !CsPlanPrices(order, plan) || !CsPlanVolume(order, plan)
-      || !CsPlanLegs(order, plan))
+   if(!CsPlanMarket(settings, clock, order, plan))
+      return(false);
+   if(!CsRoundLevels(plan.market, order))
+      return(CsPlanRefused(plan, "invalid_price"));
+   if(!CsPlanPrices(order, plan) || !CsPlanVolume(order, plan) || !CsPlanLegs(order, plan))
       return(false);
    code = CsMarginRefusal(order, plan.market, plan.volume, plan.base);
    return(StringLen(code) == 0 || CsPlanRefused(plan, code));

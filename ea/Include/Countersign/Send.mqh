@@ -33,16 +33,17 @@ bool CsIsMovedPrice(const long retcode)
 
 bool CsIsBusy(const long retcode)
   {
-   return(retcode == TRADE_RETCODE_ORDER_CHANGED || retcode == TRADE_RETCODE_TOO_MANY_REQUESTS
-          || retcode == TRADE_RETCODE_LOCKED || retcode == TRADE_RETCODE_FROZEN
+   return(retcode == TRADE_RETCODE_TOO_MANY_REQUESTS || retcode == TRADE_RETCODE_FROZEN
           || retcode == TRADE_RETCODE_REJECT_CANCEL);
   }
 
-// Codes that leave open what was done; 0 is none at all.
+// Codes that leave open what was done; 0 is none at all. An order that is locked or has changed meanwhile is one that
+// the server has.
 bool CsIsAmbiguous(const long retcode)
   {
    return(retcode == 0 || retcode == TRADE_RETCODE_ERROR || retcode == TRADE_RETCODE_TIMEOUT
-          || retcode == TRADE_RETCODE_CONNECTION);
+          || retcode == TRADE_RETCODE_CONNECTION || retcode == TRADE_RETCODE_LOCKED
+          || retcode == TRADE_RETCODE_ORDER_CHANGED);
   }
 
 bool CsIsTaken(const long retcode)
@@ -96,8 +97,8 @@ void CsLegRequest(const CsOrder &order, const CsPlan &plan, const CsClock &clock
    request.symbol = plan.market.name;
    request.volume = plan.portions[leg];
    request.type = CsOrderType(order.side, order.kind);
-   request.sl = order.has_stop ? CsLevel(plan.market, order.stop) : 0.0;
-   request.tp = ArraySize(order.targets) > leg ? CsLevel(plan.market, order.targets[leg]) : 0.0;
+   request.sl = order.has_stop ? order.stop : 0.0;
+   request.tp = ArraySize(order.targets) > leg ? order.targets[leg] : 0.0;
    request.deviation = (ulong)plan.deviation;
    request.magic = (ulong)CsLegMagic(order.magic, leg);
    request.comment = CsLegComment(order, leg, plan.legs);
