@@ -3,12 +3,45 @@
 #ifndef COUNTERSIGN_GUARD_MQH
 #define COUNTERSIGN_GUARD_MQH
 
+#include "Follow.mqh"
 #include "State.mqh"
 
 // Whether the account that is signed in is the order's.
 bool CsIsItsAccount(const CsOrder &order)
   {
    return(order.login == CsLogin() && order.server == CsServer());
+  }
+
+// Lots of one order that are open or wait, as far as the terminal shows them.
+double CsShownLots(const CsRecord &record)
+  {
+   double shown = 0.0;
+   for(int i = PositionsTotal() - 1; i >= 0; i--)
+      if(PositionGetTicket(i) != 0 && (CsLegOf(record.magic, PositionGetInteger(POSITION_MAGIC)) >= 0
+                                       || PositionGetInteger(POSITION_IDENTIFIER) == record.ticket))
+         shown += PositionGetDouble(POSITION_VOLUME);
+   for(int i = OrdersTotal() - 1; i >= 0; i--)
+      if(OrderGetTicket(i) != 0 && CsLegOf(record.magic, OrderGetInteger(ORDER_MAGIC)) >= 0)
+         shown += OrderGetDouble(ORDER_VOLUME_CURRENT);
+   return(shown);
+  }
+
+// Lots that the broker has or may have, and that the terminal does not show yet: of orders that are looked for, and of
+// those that were sent a moment ago. The order with this number does not count.
+double CsLotsUnderWay(const CsExpert &expert, const long magic)
+  {
+   double lots = 0.0;
+   for(int i = 0; i < expert.ledger.count; i++)
+     {
+      if(expert.ledger.open[i].magic == magic || expert.ledger.open[i].login != CsLogin()
+         || expert.ledger.open[i].server != CsServer())
+         continue;
+      int state = expert.ledger.open[i].state;
+      bool young = CsDeskNow(expert.desk) - expert.ledger.open[i].began_ms < CS_SHOWS_WITHIN_MS;
+      if(state == CS_LOOKING || (young && (state == CS_WAITING || state == CS_OPEN)))
+         lots += MathMax(expert.ledger.open[i].volume - CsShownLots(expert.ledger.open[i]), 0.0);
+     }
+   return(lots);
   }
 
 // What the fence says to a planned order. counted is how many of today's orders it is itself: 1 once it was begun.
@@ -18,7 +51,7 @@ string CsFenceRefusal(const CsExpert &expert, const CsOrder &order, const CsPlan
    int today = expert.days.current < 0 ? 0 : (int)expert.days.accounts[expert.days.current].orders;
    facts.symbol = plan.market.name;
    facts.volume = plan.volume;
-   facts.held_lots = CsHeldLots("", CS_BUY, order.magic);
+   facts.held_lots = CsHeldLots("", CS_BUY, order.magic) + CsLotsUnderWay(expert, order.magic);
    facts.has_stop = order.has_stop;
    facts.spread_points = CsSpreadPoints(plan.market);
    facts.day_loss = expert.settings.policy.max_daily_loss > 0.0 ? CsDayLoss(expert.days) : 0.0;

@@ -97,3 +97,17 @@ async def test_no_leg_is_sent_after_its_time(door: Door, expert: Path, tmp_path:
         assert opened(made.broker) == {order.magic: 1}
         [told] = await acknowledged(made, order_id)
         assert told["error"] == "Only 1 of 2 parts were executed. not_executed_in_time"
+
+
+@pytest.mark.parametrize("terminal", [{}, {"EA_LAG_MS": "5000"}], ids=["looked for", "not shown yet"])
+async def test_lots_that_the_terminal_does_not_show_yet_count(door: Door, expert: Path, tmp_path: Path,
+                                                              terminal: dict[str, str]) -> None:
+    limits = {"InpMaxTotalLots": 0.15}
+    async with trading(door, expert, tmp_path, inputs=limits, settings=terminal) as made:
+        if not terminal:
+            made.broker.faults.add(LOGIN, "late_fill", seconds=1.0)
+        first = await made.approve(**signal(made.broker))
+        second = await made.approve(**signal(made.broker))
+        assert (await made.becomes(second, "rejected", "filled")).reason == "policy_total_lots"
+        order = await made.becomes(first, "filled")
+        assert opened(made.broker) == {order.magic: 1}
