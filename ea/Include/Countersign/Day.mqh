@@ -120,6 +120,13 @@ void CsNoteDay(CsDays &days, const string login, const string server, const long
    CsDaysWrite(days);
   }
 
+// Whether the day that is counted is the one of this account.
+bool CsIsDayOf(const CsDays &days, const string login, const string server)
+  {
+   return(days.current >= 0 && days.accounts[days.current].login == login
+          && days.accounts[days.current].server == server);
+  }
+
 // Count an order of today. False when that cannot be kept.
 bool CsCountOrder(CsDays &days)
   {
@@ -129,12 +136,12 @@ bool CsCountOrder(CsDays &days)
    return(CsDaysWrite(days));
   }
 
-// Paid in less what was paid out since a moment of the trade server's clock.
-double CsPaidIn(const long since)
+// Paid in less what was paid out since a moment of the trade server's clock. False when the terminal cannot tell.
+bool CsPaidIn(const long since, double &sum)
   {
-   double sum = 0.0;
+   sum = 0.0;
    if(!HistorySelect((datetime)since, (datetime)(since + 3 * 86400)))
-      return(0.0);
+      return(false);
    for(int i = 0; i < HistoryDealsTotal(); i++)
      {
       ulong deal = HistoryDealGetTicket(i);
@@ -142,16 +149,17 @@ double CsPaidIn(const long since)
       if(deal != 0 && (type == DEAL_TYPE_BALANCE || type == DEAL_TYPE_CREDIT || type == DEAL_TYPE_BONUS))
          sum += HistoryDealGetDouble(deal, DEAL_PROFIT);
      }
-   return(sum);
+   return(true);
   }
 
-// What was lost today, below 0 for a gain: neither paying in nor out changes it.
-double CsDayLoss(const CsDays &days)
+// What was lost today, below 0 for a gain: neither paying in nor out changes it. False when nobody can say.
+bool CsDayLoss(const CsDays &days, double &loss)
   {
-   if(days.current < 0)
-      return(0.0);
-   return(days.accounts[days.current].equity + CsPaidIn(days.accounts[days.current].since)
-          - AccountInfoDouble(ACCOUNT_EQUITY));
+   double paid_in = 0.0;
+   if(days.current < 0 || !CsPaidIn(days.accounts[days.current].since, paid_in))
+      return(false);
+   loss = days.accounts[days.current].equity + paid_in - AccountInfoDouble(ACCOUNT_EQUITY);
+   return(true);
   }
 
 // Reckon it for the panel, not at every beat.
@@ -159,7 +167,9 @@ void CsReckonLoss(CsDays &days, const ulong tick)
   {
    if(days.reckoned > 0 && tick - days.reckoned < CS_RECKON_EVERY_MS)
       return;
-   days.loss = CsDayLoss(days);
+   double loss = 0.0;
+   if(CsDayLoss(days, loss))
+      days.loss = loss;
    days.reckoned = tick;
   }
 

@@ -207,22 +207,32 @@ void CsBegin(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int kno
    CsSay(expert, order, status == CS_UNHEARD ? "the desk did not answer, not sent" : "not sent, " + expert.desk.code);
   }
 
-// Whether an order that was asked about before has surely left no trace here.
-bool CsIsUntouched(const CsExpert &expert, const int place)
+// Look for traces of an order that the desk offers as a new one. False when this terminal cannot tell yet.
+bool CsLookBefore(const CsExpert &expert, const CsOrder &order, CsTraces &traces)
   {
-   CsTraces traces;
-   return(CsIsSettled(expert, GetTickCount64()) && CsLook(expert.desk.clock, expert.ledger.open[place], traces)
-          && !CsIsFound(traces));
+   CsRecord record;
+   CsRecordOf(order, CsDeskNow(expert.desk), CS_ASKING, record);
+   return(CsIsSettled(expert, GetTickCount64()) && CsLook(expert.desk.clock, record, traces));
   }
 
-// Take an order on, if everything allows it. known is its record when it was asked about before, else -1.
+// Take an order on, if everything allows it and the broker surely has nothing of it yet: desks and files can be put
+// back to where they were. known is its record when it was asked about before, else -1.
 void CsTakeOn(CsExpert &expert, CsOrder &order, const int known)
   {
    CsPlan plan;
+   CsTraces traces;
    if(!CsIsInTime(expert, order, CS_BEGIN_SPARE_MS))
       return;   // another offer will come, or the desk says that it was too late
-   if(CsPlanOrder(expert.settings, expert.desk.clock, order, plan))
+   if(!CsLookBefore(expert, order, traces))
+      CsPlanLater(plan, "terminal_away");
+   else if(CsIsFound(traces))
+     {
+      CsLookFor(expert, order, known);
+      return;
+     }
+   else if(CsPlanOrder(expert.settings, expert.desk.clock, order, plan))
       plan.refusal = CsFenceRefusal(expert, order, plan, 0);
+   plan.is_for_later = plan.is_for_later || plan.refusal == "terminal_away";
    if(plan.is_for_later && CsDeskNow(expert.desk) + CS_LAST_OFFER_MS < order.expires_ms)
      {
       CsSay(expert, order, "waits, " + plan.refusal);
@@ -250,7 +260,7 @@ void CsConsider(CsExpert &expert, CsOrder &order)
       CsRefuse(expert, order, known, "wrong_account");
    else if(fresh && order.seq <= expert.ledger.floor_seq)
       CsRefuse(expert, order, known, "order_replayed");
-   else if(fresh || CsIsUntouched(expert, known))
+   else
       CsTakeOn(expert, order, known);
   }
 

@@ -118,7 +118,8 @@ void CsObserve(CsExpert &expert, const ulong tick)
    CsClockNote(expert.desk.clock, (long)TimeCurrent(), (long)TimeTradeServer(), tick);
    // Before a terminal has heard of its account it shows nothing in it.
    bool known = AccountInfoDouble(ACCOUNT_EQUITY) > 0.0 || CsIsSettled(expert, tick);
-   if(!connected || !known || expert.desk.clock.offset_kind == CS_OFFSET_UNKNOWN)
+   // An estimate rests on the computer's clock: a wrong one would begin tomorrow's day.
+   if(!connected || !known || expert.desk.clock.offset_kind != CS_OFFSET_CERTAIN)
       return;
    CsNoteDay(expert.days, CsLogin(), CsServer(), CsClockServer(expert.desk.clock, CsDeskNow(expert.desk)),
              AccountInfoDouble(ACCOUNT_EQUITY));

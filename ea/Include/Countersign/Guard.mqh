@@ -48,14 +48,18 @@ double CsLotsUnderWay(const CsExpert &expert, const long magic)
 string CsFenceRefusal(const CsExpert &expert, const CsOrder &order, const CsPlan &plan, const int counted)
   {
    CsPolicyFacts facts;
-   int today = expert.days.current < 0 ? 0 : (int)expert.days.accounts[expert.days.current].orders;
+   // Without knowing the day nobody can say that its limits are kept.
+   if(!CsIsDayOf(expert.days, order.login, order.server))
+      return("terminal_away");
+   facts.day_loss = 0.0;
+   if(expert.settings.policy.max_daily_loss > 0.0 && !CsDayLoss(expert.days, facts.day_loss))
+      return("terminal_away");
    facts.symbol = plan.market.name;
    facts.volume = plan.volume;
    facts.held_lots = CsHeldLots("", CS_BUY, order.magic) + CsLotsUnderWay(expert, order.magic);
    facts.has_stop = order.has_stop;
    facts.spread_points = CsSpreadPoints(plan.market);
-   facts.day_loss = expert.settings.policy.max_daily_loss > 0.0 ? CsDayLoss(expert.days) : 0.0;
-   facts.orders_today = today - counted;
+   facts.orders_today = (int)expert.days.accounts[expert.days.current].orders - counted;
    facts.silence_ms = CsDeskSilence(expert.desk);
    return(CsPolicyRefusal(expert.settings.policy, facts));
   }

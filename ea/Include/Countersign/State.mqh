@@ -99,9 +99,12 @@ bool CsIsSettled(const CsExpert &expert, const ulong tick)
    return(expert.connected_since > 0 && tick - expert.connected_since >= CS_SETTLED_MS);
   }
 
-// Whether orders are of use now: at a quiet market they are fetched as well, and refused with that reason.
+// Whether orders are of use now: at a quiet market they are fetched as well, and refused with that reason. While the
+// terminal is still hearing of what it has, none would be executed.
 bool CsIsReadyForOrders(const CsExpert &expert, const ulong tick)
   {
+   if(expert.connected_since > 0 && !CsIsSettled(expert, tick))
+      return(false);
    return(expert.desk.clock.offset_kind == CS_OFFSET_CERTAIN || tick - expert.started_tick >= CS_QUOTES_WITHIN_MS);
   }
 

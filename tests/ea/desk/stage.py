@@ -72,6 +72,8 @@ class Room:
         status, told = await self.call("PATCH", f"/accounts/{self.account_id}",
                                        {"sizing": sizing or {"mode": "fixed", "volume": "0.10"}})
         assert status == 200, told
+        # A terminal that has just been connected takes no orders yet.
+        await self.terminal.tell("advance 10000")
 
     async def has_reported(self) -> bool:
         async with self.door.desk.database.reading() as session:
