@@ -130,12 +130,17 @@ void CsObserve(CsExpert &expert, const ulong tick)
 void CsFollowAll(CsExpert &expert, const ulong tick)
   {
    bool changed = false;
-   if(expert.connected_since == 0 || !expert.desk.clock.is_set)
+   if(!expert.desk.clock.is_set)
       return;
    for(int i = 0; i < expert.ledger.count; i++)
      {
-      if(expert.ledger.open[i].login != CsLogin() || expert.ledger.open[i].server != CsServer())
+      bool is_seen = expert.connected_since > 0 && expert.ledger.open[i].login == CsLogin()
+                     && expert.ledger.open[i].server == CsServer();
+      if(!is_seen)
+        {
+         CsForgetMissing(expert.ledger.open[i]);
          continue;
+        }
       if(CsDeskNow(expert.desk) >= expert.ledger.open[i].expires_ms)
          CsWithdraw(expert.ledger.open[i], tick);
       if(!CsFollow(expert.desk.clock, expert.ledger.open[i], CsIsSettled(expert, tick), tick))

@@ -92,21 +92,40 @@ void CsNoteClosed(CsRecord &record, const CsTraces &traces)
       record.profit = CsDecimalText(traces.money, (int)AccountInfoInteger(ACCOUNT_CURRENCY_DIGITS));
   }
 
+// Whether something has been so for long enough. since is the tick it began at, and is set the first time.
+bool CsIsSoFor(ulong &since, const ulong milliseconds, const ulong tick)
+  {
+   if(since == 0)
+      since = tick;
+   return(tick - since >= milliseconds);
+  }
+
 // For how long there has been no trace of it, or no word of how it ended.
 bool CsIsMissingFor(CsRecord &record, const ulong milliseconds, const ulong tick)
   {
-   if(record.missing_since == 0)
-      record.missing_since = tick;
-   return(tick - record.missing_since >= milliseconds);
+   return(CsIsSoFor(record.missing_since, milliseconds, tick));
   }
 
-// Look for an order that was begun. Whether something about it is known now that was not known before.
+// What was counted while the terminal could look is nothing once it cannot.
+void CsForgetMissing(CsRecord &record)
+  {
+   record.missing_since = 0;
+   record.partly_since = 0;
+  }
+
+bool CsIsYoung(const CsClock &clock, const CsRecord &record, const ulong tick)
+  {
+   return(CsClockNow(clock, tick) - record.began_ms < CS_SHOWS_WITHIN_MS);
+  }
+
+// Look for an order that was begun. Whether something about it is known now that was not known before. That one of its
+// orders has ended says nothing of another try, which may show up yet.
 bool CsFollowLooking(const CsClock &clock, CsRecord &record, const CsTraces &traces, const ulong tick)
   {
    bool too_late = CsClockNow(clock, tick) >= record.expires_ms;
-   if(CsIsFound(traces))
+   if(CsIsAlive(traces))
       record.missing_since = 0;
-   bool young = CsClockNow(clock, tick) - record.began_ms < CS_SHOWS_WITHIN_MS;
+   bool young = CsIsYoung(clock, record, tick);
    bool whole = !CsIsMore(record.volume, traces.opened + traces.waiting_lots, 0.01);
    // Another leg may show up yet.
    if(traces.is_on_its_way || (young && !whole && traces.opened + traces.waiting_lots > 0.0))
@@ -115,35 +134,44 @@ bool CsFollowLooking(const CsClock &clock, CsRecord &record, const CsTraces &tra
       CsNoteFilled(record, traces);
    else if(traces.waiting > 0)
       CsNotePlaced(record, traces.waiting_ticket);
+   else if(!CsIsMissingFor(record, CS_SHOWS_WITHIN_MS, tick))
+      return(false);
    else if(traces.ended >= 0)
       CsNoteEnded(record, traces.ended, too_late && record.kind != CS_MARKET);
-   else if(CsIsMissingFor(record, CS_SHOWS_WITHIN_MS, tick) && (record.state == CS_LOOKING || too_late))
+   else if(record.state == CS_LOOKING || too_late)
       CsFailed(record, CS_FAILED, record.retcode, "not_executed");
    else
       return(false);
    return(true);
   }
 
-// Follow an order that waited when it was last seen.
+// Follow an order that waited when it was last seen. One that was sent a moment ago may not be shown yet.
 bool CsFollowWaiting(const CsClock &clock, CsRecord &record, const CsTraces &traces, const ulong tick)
   {
-   if(traces.opened > 0.0 && (traces.waiting == 0 || CsIsMissingFor(record, CS_LOOK_EVERY_MS, tick)))
+   bool partly = traces.opened > 0.0 && (traces.waiting > 0 || traces.is_on_its_way);
+   if(!partly)
+      record.partly_since = 0;
+   if(CsIsFound(traces))
+      record.missing_since = 0;
+   if(traces.opened > 0.0 && (!partly || CsIsSoFor(record.partly_since, CS_LOOK_EVERY_MS, tick)))
       CsNoteFilled(record, traces);
-   else if(traces.opened == 0.0 && traces.waiting == 0 && !traces.is_on_its_way && traces.ended >= 0)
+   else if(!CsIsAlive(traces) && traces.ended >= 0 && !CsIsYoung(clock, record, tick))
       CsNoteEnded(record, traces.ended, CsClockNow(clock, tick) >= record.expires_ms);
    else if(!CsIsFound(traces) && CsIsMissingFor(record, CS_DEALS_WITHIN_MS, tick))
       CsFailed(record, CS_FAILED, 0, "cancelled");
    else
       return(false);
-   record.missing_since = 0;
+   CsForgetMissing(record);
    return(true);
   }
 
-// Follow an order that has opened a position, until all of it is out again and its deals say so.
+// Follow an order that has opened a position, until all of it is out again and its deals say so. Other parts of it may
+// wait, or be about to be filled.
 bool CsFollowOpen(CsRecord &record, const CsTraces &traces, const ulong tick)
   {
    bool told = traces.opened > 0.0 && !CsIsMore(traces.opened, traces.closed, 0.01);
-   if(traces.positions > 0 && !traces.is_set_off)
+   bool more = traces.waiting > 0 || (traces.is_on_its_way && traces.opened > 0.0);
+   if(more || (traces.positions > 0 && !traces.is_set_off))
      {
       record.missing_since = 0;
       return(false);
@@ -172,9 +200,14 @@ bool CsIsUnchanged(const CsRecord &record)
 bool CsFollow(const CsClock &clock, CsRecord &record, const bool is_settled, const ulong tick)
   {
    CsTraces traces;
-   if(record.state == CS_OVER || ((record.state == CS_OPEN || record.state == CS_WAITING) && CsIsUnchanged(record)))
+   if(record.state == CS_OVER)
       return(false);
-   if(!CsLook(clock, record, traces) || (!is_settled && (record.state == CS_OPEN || !CsIsFound(traces))))
+   if((record.state == CS_OPEN || record.state == CS_WAITING) && CsIsUnchanged(record))
+     {
+      CsForgetMissing(record);
+      return(false);
+     }
+   if(!CsLook(clock, record, traces) || (!is_settled && (record.state == CS_OPEN || !CsIsAlive(traces))))
       return(false);
    if(record.state == CS_OPEN)
       return(CsFollowOpen(record, traces, tick));

@@ -37,7 +37,7 @@ double CsLotsUnderWay(const CsExpert &expert, const long magic)
          || expert.ledger.open[i].server != CsServer())
          continue;
       int state = expert.ledger.open[i].state;
-      bool young = CsDeskNow(expert.desk) - expert.ledger.open[i].began_ms < CS_SHOWS_WITHIN_MS;
+      bool young = CsIsYoung(expert.desk.clock, expert.ledger.open[i], GetTickCount64());
       if(state == CS_LOOKING || (young && (state == CS_WAITING || state == CS_OPEN)))
          lots += MathMax(expert.ledger.open[i].volume - CsShownLots(expert.ledger.open[i]), 0.0);
      }

@@ -7,8 +7,8 @@
 #include "Ledger.mqh"
 #include "Market.mqh"
 
-// So far before its time an order is looked for: clocks differ.
-#define CS_LOOK_BACK_SECONDS 60
+// So far before its time an order is looked for: clocks differ, one that is only estimated by hours, and the trade
+// server's own goes forward by one in spring.
 #define CS_DAY_SECONDS 86400
 
 struct CsTraces
@@ -100,14 +100,16 @@ void CsLookAtOrders(const long magic, CsTraces &traces)
      }
   }
 
-// Ask the terminal for the history since an order was issued, or a day more while its clock is not known.
+// From when on, by the trade server's clock, an order is looked for.
+long CsHistorySince(const CsClock &clock, const long issued_ms)
+  {
+   return(CsClockServer(clock, issued_ms) - CS_DAY_SECONDS);
+  }
+
 bool CsSelectHistory(const CsClock &clock, const long issued_ms)
   {
-   long from = CsClockServer(clock, issued_ms) - CS_LOOK_BACK_SECONDS;
-   if(clock.offset_kind != CS_OFFSET_CERTAIN)
-      from -= CS_DAY_SECONDS;
-   return(HistorySelect((datetime)from, (datetime)(CsClockServer(clock, CsClockNow(clock, GetTickCount64()))
-                        + 2 * CS_DAY_SECONDS)));
+   long until = CsClockServer(clock, CsClockNow(clock, GetTickCount64())) + 2 * CS_DAY_SECONDS;
+   return(HistorySelect((datetime)CsHistorySince(clock, issued_ms), (datetime)until));
   }
 
 bool CsIsTrade(const ulong deal)
@@ -219,10 +221,16 @@ bool CsLook(const CsClock &clock, const CsRecord &record, CsTraces &traces)
    return(true);
   }
 
+// Whether something was found that waits, is being executed, or was.
+bool CsIsAlive(const CsTraces &traces)
+  {
+   return(traces.opened > 0.0 || traces.waiting > 0 || traces.is_on_its_way);
+  }
+
 // Whether anything at all was found.
 bool CsIsFound(const CsTraces &traces)
   {
-   return(traces.opened > 0.0 || traces.waiting > 0 || traces.is_on_its_way || traces.ended >= 0);
+   return(CsIsAlive(traces) || traces.ended >= 0);
   }
 
 #endif

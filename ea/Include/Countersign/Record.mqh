@@ -47,6 +47,7 @@ struct CsRecord
    string profit;
    string close_reason;
    ulong  missing_since;   // ticks, not kept: since when there is no trace of it, 0 while there is one
+   ulong  partly_since;    // and since when only a part of it is there
    ulong  tell_at;         // when the desk is to be told
    ulong  withdraw_at;     // and when it is tried to withdraw it
   };
@@ -78,6 +79,7 @@ void CsRecordClear(CsRecord &record)
    record.profit = "";
    record.close_reason = "";
    record.missing_since = 0;
+   record.partly_since = 0;
    record.tell_at = 0;
    record.withdraw_at = 0;
   }
