@@ -31,7 +31,7 @@ input group "Names of symbols"
 input string InpSymbolPrefix = "";               // What your broker puts before names, e.g. m
 input string InpSymbolSuffix = "";               // What your broker puts behind names, e.g. .pro
 
-CsExpert expert;
+CsExpert program;
 
 void CsTakeInputs(CsSettings &settings)
   {
@@ -57,20 +57,20 @@ void CsTakeInputs(CsSettings &settings)
 // Even what cannot work stays on the chart: the panel says what is wrong.
 int OnInit()
   {
-   CsTakeInputs(expert.settings);
-   CsStart(expert);
-   CsPanelDraw(expert);
+   CsTakeInputs(program.settings);
+   CsStart(program);
+   CsPanelDraw(program);
    return(EventSetMillisecondTimer(1000) ? INIT_SUCCEEDED : INIT_FAILED);
   }
 
 void OnTimer()
   {
-   CsBeat(expert);
+   CsBeat(program);
   }
 
 void OnDeinit(const int reason)
   {
    EventKillTimer();
-   CsStop(expert);
+   CsStop(program);
    Print("Countersign: ended (" + IntegerToString(reason) + ")");
   }

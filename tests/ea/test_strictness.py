@@ -37,6 +37,8 @@ def run(rules: Path, *rule: str) -> str:
     ("copy beyond", "thrown: a fixed array cannot be resized"),
     ("copy from beyond", "thrown: array out of range"),
     ("cut a text beyond", "thrown: no such part"),
+    ("cut nothing out of a text", "thrown: no such part"),
+    ("cut behind a text", "thrown: no such part"),
     ("shift too far", "runtime error: shift exponent 32 is too large"),
     ("shift into the sign", "runtime error: left shift"),
     ("overflow", "runtime error: signed integer overflow"),

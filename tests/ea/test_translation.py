@@ -121,3 +121,13 @@ def test_structures_of_other_files_go_by_reference_too() -> None:
 def test_a_refusal_names_the_line() -> None:
     with pytest.raises(CannotTranslate, match=r"^file\.mqh:4: .*new"):
         translate('#define N 1\n// new\nstring s = "new";\nx = new Y();\n', "file.mqh")
+
+
+def test_nothing_hides_a_variable_of_the_program() -> None:
+    """MetaEditor warns of a parameter or a local variable that bears the name of a global one."""
+    program = (proof.EXPERTS / "Countersign.mq5").read_text(encoding="utf-8")
+    names = re.findall(r"^(?:input +)?(?!return)\w+ +(\w+)(?: *=.*)?;", program, re.MULTILINE)
+    assert len(names) > 15
+    declared = re.compile(rf"\b(?!return\b)\w+ +&?({'|'.join(names)})\b(?:\[\])? *[,;)=]")
+    assert not [(path.name, found[0]) for path in FILES
+                if (found := declared.search(path.read_text(encoding="utf-8")))]

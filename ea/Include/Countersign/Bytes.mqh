@@ -5,6 +5,12 @@
 #ifndef COUNTERSIGN_BYTES_MQH
 #define COUNTERSIGN_BYTES_MQH
 
+// So many characters of a text. StringSubstr may take a length of 0 for all the rest, so it is never asked for none.
+string CsPart(const string text, const int from, const int length)
+  {
+   return(length > 0 ? StringSubstr(text, from, length) : "");
+  }
+
 // The bytes of a text in UTF-8, and nothing after them.
 // StringToCharArray adds a zero byte, which would be signed with the text, and it leaves an array that was longer as
 // long as it was. So the array takes its length from the count that is answered, less the zero.

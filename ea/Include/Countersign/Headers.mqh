@@ -2,6 +2,7 @@
 #ifndef COUNTERSIGN_HEADERS_MQH
 #define COUNTERSIGN_HEADERS_MQH
 
+#include "Bytes.mqh"
 #include "Decimal.mqh"
 
 #define CS_LONGEST_URL 200
@@ -22,7 +23,7 @@ string CsHeader(const string headers, const string name)
    while(from < StringLen(headers))
      {
       int end = CsLineEnd(headers, from);
-      string line = StringSubstr(headers, from, end - from);
+      string line = CsPart(headers, from, end - from);
       from = end + 1;
       int colon = StringLen(line) > 0 ? StringFind(line, ":") : -1;
       if(colon < 1)
@@ -31,7 +32,7 @@ string CsHeader(const string headers, const string name)
       StringToLower(given);
       if(given != wanted)
          continue;
-      string value = StringSubstr(line, colon + 1);
+      string value = CsPart(line, colon + 1, StringLen(line) - colon - 1);
       StringTrimLeft(value);
       StringTrimRight(value);
       return(value);
@@ -71,7 +72,7 @@ string CsReadAddress(const string given)
    StringTrimLeft(text);
    StringTrimRight(text);
    while(StringLen(text) > 0 && StringGetCharacter(text, StringLen(text) - 1) == 47)
-      text = StringSubstr(text, 0, StringLen(text) - 1);
+      text = CsPart(text, 0, StringLen(text) - 1);
    bool local = CsBeginsWith(text, "http://127.0.0.1") || CsBeginsWith(text, "http://localhost");
    int host = CsBeginsWith(text, "https://") ? 8 : local ? 7 : -1;
    if(host < 0 || StringLen(text) <= host || StringLen(text) > CS_LONGEST_URL)
@@ -79,7 +80,7 @@ string CsReadAddress(const string given)
    for(int i = host; i < StringLen(text); i++)
       if(!CsIsHostCharacter(StringGetCharacter(text, i)))
          return("");
-   string rest = local ? StringSubstr(text, 16) : "";
+   string rest = local ? CsPart(text, 16, StringLen(text) - 16) : "";
    return(!local || StringLen(rest) == 0 || StringGetCharacter(rest, 0) == 58 ? text : "");
   }
 

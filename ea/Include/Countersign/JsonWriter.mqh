@@ -51,10 +51,10 @@ string CsJsonQuoted(const string text)
       bool broken = CsIsHighSurrogate(c) || CsIsLowSurrogate(c);
       if(c >= 32 && c != 34 && c != 92 && c != 127 && !broken)
          continue;
-      written += StringSubstr(text, plain, i - plain) + (broken ? "\\ufffd" : CsJsonEscaped(c));
+      written += CsPart(text, plain, i - plain) + (broken ? "\\ufffd" : CsJsonEscaped(c));
       plain = i + 1;
      }
-   return(written + StringSubstr(text, plain, size - plain) + "\"");
+   return(written + CsPart(text, plain, size - plain) + "\"");
   }
 
 // Add a member to the inside of an object; the value is JSON already.

@@ -4,6 +4,7 @@
 #ifndef COUNTERSIGN_POLICY_MQH
 #define COUNTERSIGN_POLICY_MQH
 
+#include "Bytes.mqh"
 #include "Decimal.mqh"
 
 struct CsPolicy
@@ -36,7 +37,7 @@ string CsNextName(const string list, int &begin)
   {
    int comma = begin < StringLen(list) ? StringFind(list, ",", begin) : -1;
    int end = comma < 0 ? StringLen(list) : comma;
-   string name = StringSubstr(list, begin, end - begin);
+   string name = CsPart(list, begin, end - begin);
    begin = end + 1;
    StringTrimLeft(name);
    StringTrimRight(name);
@@ -51,7 +52,7 @@ bool CsIsNamed(const string symbol, const string name)
    StringToUpper(other);
    int size = StringLen(other);
    if(size > 0 && StringGetCharacter(other, size - 1) == 42)
-      return(StringLen(one) >= size - 1 && StringSubstr(one, 0, size - 1) == StringSubstr(other, 0, size - 1));
+      return(StringLen(one) >= size - 1 && CsPart(one, 0, size - 1) == CsPart(other, 0, size - 1));
    return(size > 0 && one == other);
   }
 

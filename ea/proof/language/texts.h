@@ -135,9 +135,10 @@ inline string ShortToString(ushort character) {
     return string(std::u16string(1, character));
 }
 
+// A length of 0 is nothing in one build and all the rest in another: nobody may ask for it.
 inline string StringSubstr(const string &text, int from, int count = -1) {
     if (count == -1) count = StringLen(text) - from;
-    if (from < 0 || count < 0 || from + count > StringLen(text)) throw std::out_of_range("no such part of a text");
+    if (from < 0 || count < 1 || from + count > StringLen(text)) throw std::out_of_range("no such part of a text");
     return string(text.units().substr(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
 }
 

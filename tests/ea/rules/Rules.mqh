@@ -29,6 +29,10 @@ int broken(const string rule)
       ArrayCopy(grows, stays, 0, 2, 3);
    if(rule == "cut a text beyond")
       return(StringLen(StringSubstr(rule, 0, 99)));
+   if(rule == "cut nothing out of a text")
+      return(StringLen(StringSubstr(rule, 2, place - 4)));
+   if(rule == "cut behind a text")
+      return(StringLen(StringSubstr(rule, StringLen(rule))));
    if(rule == "shift too far")
       return((int)(word << (place + 28)));
    if(rule == "shift into the sign")
