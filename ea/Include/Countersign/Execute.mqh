@@ -5,6 +5,7 @@
 
 #include "Acks.mqh"
 #include "Follow.mqh"
+#include "Reasons.mqh"
 #include "Send.mqh"
 
 #define CS_LEASE_MS 15000
@@ -25,6 +26,12 @@ void CsSay(CsExpert &expert, const CsOrder &order, const string what)
   {
    expert.last_order = CsOrderText(order) + ": " + what;
    Print("Countersign: order " + order.order_id + ", " + expert.last_order);
+  }
+
+// Why an order is not executed, in words, for the panel.
+void CsShowRefusal(CsExpert &expert, const CsOrder &order, const string code)
+  {
+   expert.last_refusal = CsOrderText(order) + ": " + CsWords(code);
   }
 
 // The record of an order as it is offered.
@@ -68,7 +75,7 @@ void CsRefuse(CsExpert &expert, const CsOrder &order, const int known, const str
    CsRecordOf(order, CsDeskNow(expert.desk), CS_OVER, record);
    record.reached = CS_REJECTED;
    record.error = code;
-   expert.last_refusal = CsOrderText(order) + ": " + code;
+   CsShowRefusal(expert, order, code);
    CsSay(expert, order, "refused, " + code);
    if(known < 0)
      {
@@ -134,6 +141,15 @@ void CsNoteSent(CsExpert &expert, const int place, const CsPlan &plan, const CsT
    CsKeep(expert);
   }
 
+// Add what came of a leg that was taken.
+void CsAddSent(CsTraces &sum, const int leg, const CsSent &sent)
+  {
+   sum.opened += sent.is_waiting ? 0.0 : sent.volume;
+   sum.paid += sent.is_waiting ? 0.0 : sent.volume * sent.price;
+   sum.ticket = leg == 0 ? sent.ticket : sum.ticket;
+   sum.waiting_ticket = leg == 0 ? sent.ticket : sum.waiting_ticket;
+  }
+
 // Send the legs one after the other. Where nobody can say what became of one, all of it is looked for.
 void CsSendAll(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int place)
   {
@@ -155,12 +171,11 @@ void CsSendAll(CsExpert &expert, const CsOrder &order, CsPlan &plan, const int p
       if(sent.outcome != CS_TAKEN)
          break;
       taken++;
-      sum.opened += sent.is_waiting ? 0.0 : sent.volume;
-      sum.paid += sent.is_waiting ? 0.0 : sent.volume * sent.price;
-      sum.ticket = leg == 0 ? sent.ticket : sum.ticket;
-      sum.waiting_ticket = leg == 0 ? sent.ticket : sum.waiting_ticket;
+      CsAddSent(sum, leg, sent);
      }
    CsNoteSent(expert, place, plan, sum, taken, sent);
+   if(taken < plan.legs)
+      CsShowRefusal(expert, order, sent.error);
    CsSay(expert, order, taken == 0 ? "not taken, " + IntegerToString(sent.retcode) + " " + sent.error
          : order.kind == CS_MARKET ? "filled" : "placed");
   }

@@ -71,6 +71,7 @@ async def test_the_last_order_of_the_day_is_sent(door: Door, expert: Path, tmp_p
         assert len(opened(made.broker)) == 2 and order.volume == D("0.10")
         order_id = await made.approve(**signal(made.broker))
         assert (await made.becomes(order_id, "rejected")).reason == "policy_total_lots"
+        await made.shows("Refused: buy 0.1 EURUSD: above the lots you allow in all")
 
 
 async def test_a_leg_whose_price_has_gone_is_not_sent(door: Door, expert: Path, tmp_path: Path) -> None:
@@ -87,6 +88,7 @@ async def test_a_leg_whose_price_has_gone_is_not_sent(door: Door, expert: Path, 
         assert opened(made.broker) == {order.magic: 1}
         [told] = await acknowledged(made, order_id)
         assert told["error"] == "Only 1 of 2 parts were executed. price_moved"
+        await made.shows("Refused: buy 0.1 EURUSD: the price has moved too far")
 
 
 async def test_no_leg_is_sent_after_its_time(door: Door, expert: Path, tmp_path: Path) -> None:
