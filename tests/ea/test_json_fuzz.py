@@ -33,10 +33,16 @@ def test_the_fuzzer_would_find_it(tmp_path: Path, file: str, right: str, wrong: 
         text = path.read_text(encoding="utf-8")
         assert path.name != file or right in text
         (sources / path.name).write_text(text.replace(right, wrong) if path.name == file else text, encoding="utf-8")
-    program = run.build(tmp_path / "built", sources)
-    try:
-        found = run.fuzz(program, 20_000, seed=1)
-    except AssertionError as ended:
-        assert "ended after" in str(ended)
-    else:
-        assert found.wrong
+    assert _is_found(run.build(tmp_path / "built", sources))
+
+
+def _is_found(program: Path) -> bool:
+    """By one of a few runs: which ways are gone first is up to the compiler."""
+    for seed in range(1, 7):
+        try:
+            found = run.fuzz(program, 20_000, seed)
+        except AssertionError as ended:
+            return "ended after" in str(ended)
+        if found.wrong:
+            return True
+    return False

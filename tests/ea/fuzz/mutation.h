@@ -14,7 +14,7 @@ const std::size_t LONGEST = 3000;
 
 inline const Corpus &pieces() {
     static const Corpus PIECES = {
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83e", "\\ude99", "\\u0000", "\\u0041", "\\n", "\\/", "\"\"",
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83e", "\\ude99", "\\u0000", "\\u0041", "\\u00e", "\\n", "\\/", "\"\"",
         "\"a\"", "\"a\":", "\"a\":1", ",\"a\":1", "{\"a\":1}", "[1]", "[]", "{}", "0", "-", "-0", "1", "9", ".", ".5", "e",
         "E+", "e-1", "00", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "true", "false",
         "null", "NaN", "Infinity", " ", "\t", "\n", "\r", "\x0b", "\x7f", "\xc3\xa9", "\xf0\x9f\xaa\x99", "\xed\xa0\x80",
@@ -55,13 +55,14 @@ class Mutator {
 
     void change(std::string &text, const Corpus &corpus) {
         const std::size_t at = below(text.size() + 1), length = below(1 + (text.size() - at) % 64);
-        switch (below(8)) {
+        switch (below(9)) {
             case 0: text.insert(at, 1, static_cast<char>(below(256))); break;
             case 1: text.erase(at, 1 + below(4)); break;
             case 2: text.erase(at, length); break;
             case 3: text.insert(below(text.size() + 1), text.substr(at, length)); break;
             case 4: text = text.substr(0, at) + end_of(one_of(corpus)); break;
             case 5: if (at < text.size()) text[at] = static_cast<char>(text[at] ^ (1 << below(8))); break;
+            case 6: text.resize(at); break;
             default: text.insert(at, one_of(pieces()));
         }
     }

@@ -49,7 +49,8 @@ def fuzz(program: Path, count: int, seed: int) -> Found:
                           env={**os.environ, **SANITIZERS}) as process:
         assert process.stdout and process.stderr
         for line in process.stdout:
-            _take(line.split(), found)
+            if line.endswith("\n"):  # it may end in the middle of one
+                _take(line.split(), found)
         said = process.stderr.read()
     assert process.returncode == 0 and found.texts == count, f"ended after {found.texts} texts: {said[:2000]}"
     return found
@@ -60,8 +61,6 @@ def _take(words: list[str], found: Found) -> None:
         texts, branches, kept = map(int, words[1:])
         found.coverage.append((texts, branches, kept))
         return
-    if len(words) != 2:
-        return  # it ended in the middle of a line
     raw, answer = bytes.fromhex(words[0].strip("-")), words[1]
     found.texts += 1
     found.taken += answer != "refused"
