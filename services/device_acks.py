@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus
@@ -42,6 +42,9 @@ FROM = {
 }
 # And what is believed although the order had been given up: it names a ticket at the broker.
 DONE = (OrderStatus.PLACED, OrderStatus.FILLED, OrderStatus.CLOSED)
+# Words beyond so many, of one device about one order, are kept only when they change something.
+MOST_KEPT = 32
+NOT_EXECUTED = "not_executed"
 UNSAID = {OrderStatus.REJECTED: "rejected_by_terminal", OrderStatus.FAILED: "terminal_trouble"}
 
 
@@ -115,17 +118,23 @@ async def _known(session: AsyncSession, key: DeviceKey, order_id: int) -> Order:
 
 
 async def acknowledge(session: AsyncSession, key: DeviceKey, ack: Ack, now: datetime) -> bool:
-    """Keep what a device says and let it take effect; whether it was late. The same words again change nothing."""
+    """Keep what a device says and let it take effect; whether it was late.
+
+    The same words again change nothing, unless they came too early: then they are judged by what is known now.
+    """
     order, said = await _known(session, key, ack.order_id), ack.said()
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    known: bool | None = await session.scalar(select(DeviceAck.is_late).where(
+    known = await session.scalar(select(DeviceAck).where(
         DeviceAck.order_id == order.id, DeviceAck.device_id == key.key_id, DeviceAck.digest == digest))
+    if known is not None and not known.is_late:
+        return False
+    is_late = order.status not in FROM[ack.status] or (ack.status in UNSAID and not _may_deny(order, key, ack, now))
     if known is not None:
-        return known
-    is_late = order.status not in FROM[ack.status] or (ack.status in UNSAID and _is_in_other_hands(order, key, now))
-    await session.execute(insert(session, DeviceAck).values(
-        order_id=order.id, device_id=key.key_id, digest=digest, status=ack.status, body=said, is_late=is_late,
-        received_at=now))
+        known.is_late = is_late
+    elif not is_late or await _has_room(session, order.id, key.key_id):
+        await session.execute(insert(session, DeviceAck).values(
+            order_id=order.id, device_id=key.key_id, digest=digest, status=ack.status, body=said, is_late=is_late,
+            received_at=now))
     if not is_late or (order.status in NOT_TRADED and ack.status in DONE and ack.ticket is not None):
         await _apply(session, key, order, ack, now)
     if is_late:
@@ -134,9 +143,24 @@ async def acknowledge(session: AsyncSession, key: DeviceKey, ack: Ack, now: date
     return is_late
 
 
-def _is_in_other_hands(order: Order, key: DeviceKey, now: datetime) -> bool:
-    """Whether another device has it now: that this one has not traded it says nothing of what the other one does."""
-    return order.lease_until is not None and order.lease_until > now and order.lease_owner != key.key_id
+async def _has_room(session: AsyncSession, order_id: int, device_id: str) -> bool:
+    kept = await session.scalar(select(func.count()).select_from(DeviceAck).where(
+        DeviceAck.order_id == order_id, DeviceAck.device_id == device_id)) or 0
+    return kept < MOST_KEPT
+
+
+def _may_deny(order: Order, key: DeviceKey, ack: Ack, now: datetime) -> bool:
+    """Whether a device can know that the order was not traded: that it has not done so itself says nothing of others.
+
+    The device that had the order last, unless it is with another one. Of an order that another one has begun: whoever
+    names its ticket, and whoever has been asked to look for it and has found nothing.
+    """
+    is_looking = order.lease_owner == key.key_id
+    if order.device_id == key.key_id:
+        return is_looking or order.lease_until is None or order.lease_until <= now
+    if order.status == OrderStatus.LEASED:
+        return False
+    return ack.ticket is not None or (is_looking and ack.error == NOT_EXECUTED)
 
 
 async def _apply(session: AsyncSession, key: DeviceKey, order: Order, ack: Ack, now: datetime) -> None:

@@ -158,14 +158,14 @@ class DeviceKeys:
         changed = session.info.get(CHANGED)
         if not changed:
             return
-        told = asyncio.Event()
-        try:
-            self._start("device_marks", self._set_marks({mark_of(key_id): _new_mark() for key_id in changed}, told))
-        except RuntimeError:
-            log.warning("device_marks_unset")  # too much is under way; others see the change when they read anew
-            return
+        told, marks = asyncio.Event(), {mark_of(key_id): _new_mark() for key_id in changed}
         with suppress(TimeoutError):
-            await asyncio.wait_for(told.wait(), TELL_SECONDS)
+            async with asyncio.timeout(TELL_SECONDS):
+                try:
+                    self._start("device_marks", self._set_marks(marks, told))
+                except RuntimeError:  # too much is under way: it is told here, as far as there is time
+                    await self._set_marks(marks, told)
+                await told.wait()
 
     async def _set_marks(self, marks: Mapping[str, bytes], told: asyncio.Event) -> None:
         until = time.monotonic() + REMEMBER_SECONDS  # by then nobody remembers what was before

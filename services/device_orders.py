@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.account import Account, AccountStatus, Route
 from models.device import Device, DeviceSnapshot
 from models.order import Order, OrderStatus
-from services import device_symbols, events, execution, orders, reports
+from services import accounts, device_symbols, events, execution, orders, reports
 from services.desk import Desk
 from services.device_symbols import DevicePlan
 from services.devices import DeviceKey
@@ -25,6 +25,7 @@ from terminal.protocol import OrderType, Report
 LEASE = timedelta(seconds=15)
 MOST_AT_ONCE = 20
 SOON_SECONDS = 1
+REPORT_GOOD_FOR = timedelta(minutes=5)
 # An order that nobody can tell the end of is looked for this long, and not at every poll.
 LOOK_FOR, LOOK_EVERY = timedelta(days=7), timedelta(seconds=15)
 BEGUN = (OrderStatus.SENT, OrderStatus.UNKNOWN)
@@ -121,11 +122,11 @@ async def _prepare(desk: Desk, key: DeviceKey, account: Account, due: Sequence[O
                    now: datetime) -> _Prepared:
     """Size what is new. What has been offered before keeps its volume, whatever the market has done since."""
     prepared = _Prepared(account)
-    report = await reports.reported(desk.database, desk.redis, key.key_id) or await _of_account(desk, account)
+    report = await _reported(desk, account, key.key_id, now) or await _reported(desk, account, account.device_id, now)
     snapshot = report.account if report is not None else None
     for order in due:
         is_new = order.status == OrderStatus.QUEUED
-        if is_new and refusal is not None:
+        if order.status not in BEGUN and refusal is not None:
             prepared.refused[order.id] = refusal
             continue
         plan = await device_symbols.plan_for_device(desk, account, order, snapshot, now)
@@ -140,9 +141,11 @@ async def _prepare(desk: Desk, key: DeviceKey, account: Account, due: Sequence[O
     return prepared
 
 
-async def _of_account(desk: Desk, account: Account) -> Report | None:
-    """What the device that the account is bound to has told of it, for another one that has not reported itself."""
-    return await reports.reported(desk.database, desk.redis, account.device_id) if account.device_id else None
+async def _reported(desk: Desk, account: Account, device_id: str | None, now: datetime) -> Report | None:
+    """What the device has told of this very account a short while ago: nothing is sized by another one's equity."""
+    report = await reports.reported(desk.database, desk.redis, device_id) if device_id is not None else None
+    is_of_it = report is not None and accounts.ref_of(report.account) == accounts.ref(account)
+    return report if report is not None and is_of_it and now - report.received_at <= REPORT_GOOD_FOR else None
 
 
 async def _write(session: AsyncSession, key: DeviceKey, prepared: _Prepared, now: datetime) -> list[Order]:
@@ -152,7 +155,7 @@ async def _write(session: AsyncSession, key: DeviceKey, prepared: _Prepared, now
     leased = []
     for order_id in sorted([*prepared.refused, *seqs]):  # in one order everywhere: nobody waits in a ring
         if order_id in prepared.refused:
-            await _refuse_new(session, order_id, prepared.refused[order_id], now)
+            await _refuse_unbegun(session, order_id, prepared.refused[order_id], now)
             continue
         order = await _lease(session, key, order_id, prepared.plans[order_id].volume, seqs[order_id], now)
         if order is not None:
@@ -160,11 +163,12 @@ async def _write(session: AsyncSession, key: DeviceKey, prepared: _Prepared, now
     return leased
 
 
-async def _refuse_new(session: AsyncSession, order_id: int, reason: str, now: datetime) -> None:
-    """Only what no device has had: another one may have fetched it while this one was thinking."""
-    still_new = await session.scalar(select(Order.id).where(Order.id == order_id, Order.status == OrderStatus.QUEUED)
-                                     .with_for_update())
-    if still_new is not None:
+async def _refuse_unbegun(session: AsyncSession, order_id: int, reason: str, now: datetime) -> None:
+    """Only what no device has in hand: another one may have fetched it while this one was thinking."""
+    still_free = await session.scalar(select(Order.id).where(
+        Order.id == order_id, Order.status.in_((OrderStatus.QUEUED, OrderStatus.LEASED)), _is_due(now))
+        .with_for_update())
+    if still_free is not None:
         await orders.refuse(session, order_id, OrderStatus.REJECTED, reason, None, now)
 
 

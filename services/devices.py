@@ -131,7 +131,7 @@ def _has_previous(device: Device, now: datetime) -> bool:
 async def change(session: AsyncSession, user_id: int, device_id: str, now: datetime, *, name: str | None = None,
                  requires_envelope: bool | None = None, binding: Binding | None = None) -> DeviceView:
     """Change what is given; NameTaken when another one in use has the name, NotFound for another's account."""
-    device = await _in_use(session, user_id, device_id)
+    device = await in_use(session, user_id, device_id)
     if name is not None:
         await _rename(session, device, name)
     if requires_envelope is not None:
@@ -181,7 +181,7 @@ async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: s
     While it is, the present secret has never been used: a second rotation replaces that one, and the terminal's own
     stays good. Both count above the same ceiling then, or a counter of the old one could be taken again.
     """
-    device = await _in_use(session, user_id, device_id)
+    device = await in_use(session, user_id, device_id)
     secret, has_previous = secrets.token_bytes(32), _has_previous(device, now)
     if not grace:
         device.sealed_previous_secret, device.previous_until, device.counter_ceiling = None, None, 0
@@ -201,10 +201,11 @@ async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: s
 
 async def revoke(session: AsyncSession, user_id: int, device_id: str, now: datetime) -> DeviceView:
     """The device is shut out for good. An account that only it has reported is seen no more: its link breaks."""
-    device = await owned(session, user_id, device_id)
+    device = await _locked(session, user_id, device_id)
+    if device is None:
+        raise NotFound
     if device.revoked_at is not None:
         return view(device, now)
-    await accounts.take_turn(session, user_id)
     device.revoked_at, device.account_id, device.quiet_told_at = now, None, None
     device.sealed_previous_secret, device.previous_until = None, None
     await _stop_vouching(session, device_id, "device_revoked", now)
@@ -215,14 +216,20 @@ async def revoke(session: AsyncSession, user_id: int, device_id: str, now: datet
     return view(device, now)
 
 
-async def _in_use(session: AsyncSession, user_id: int, device_id: str) -> Device:
-    """NotFound for a revoked device too; changes of one user's devices take turns."""
-    await accounts.take_turn(session, user_id)
-    # Its keys and what is heard of it are written without that turn.
-    device = await session.scalar(select(Device).where(Device.id == device_id, Device.user_id == user_id)
-                                  .with_for_update().execution_options(populate_existing=True))
+async def in_use(session: AsyncSession, user_id: int, device_id: str) -> Device:
+    """The user's device, locked; NotFound for a revoked one too."""
+    device = await _locked(session, user_id, device_id)
     if device is None or device.revoked_at is not None:
         raise NotFound
+    return device
+
+
+async def _locked(session: AsyncSession, user_id: int, device_id: str) -> Device | None:
+    """Changes of one user's devices take turns; their keys and what is heard of them are written without that turn."""
+    await accounts.take_turn(session, user_id)
+    device: Device | None = await session.scalar(
+        select(Device).where(Device.id == device_id, Device.user_id == user_id).with_for_update()
+        .execution_options(populate_existing=True))
     return device
 
 

@@ -206,6 +206,8 @@ async def live_accounts(session: AsyncSession, user_id: int) -> int:
 async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, now: datetime) -> Account:
     """Write the link. Everything that was looked at before is looked at again, now that nobody can change it."""
     await accounts.take_turn(session, user_id)
+    if proof.device_id is not None:
+        await devices.in_use(session, user_id, proof.device_id)  # it may have been revoked meanwhile
     told = proof.snapshot
     own = await _own(session, user_id, accounts.ref_of(told))
     await _may_link(session, desk, user_id, own, proof.route, now, may_trade=told.can_trade)

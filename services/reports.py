@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus, Route
+from models.columns import UtcInstant
 from models.database import Database
 from models.device import Device, DeviceSnapshot
 from services import symbol_reports
@@ -99,8 +100,9 @@ async def _take(desk: Desk, key: DeviceKey, snapshot: Snapshot, body: str, known
 async def _write(session: AsyncSession, device_id: str, snapshot: Snapshot, same: Kept | None,
                  now: datetime) -> bool:
     """False when the device was revoked meanwhile, or a newer snapshot is there already."""
+    seen_at = case((Device.last_seen_at > now, Device.last_seen_at), else_=literal(now, UtcInstant))
     device = await session.scalar(update(Device).where(Device.id == device_id, Device.revoked_at.is_(None))
-                                  .values(last_seen_at=now).returning(Device))
+                                  .values(last_seen_at=seen_at).returning(Device))
     if device is None:
         return False
     if same is not None and await _still(session, device_id, snapshot, same, now):

@@ -6,6 +6,9 @@ from typing import Any
 
 from terminal.protocol import SymbolSpec
 
+# More than anybody trades; in steps as fine as a terminal can tell it is still counted exactly.
+MOST_LOTS = Decimal(10**9)
+
 
 @dataclass(frozen=True, slots=True)
 class SizingRules:
@@ -42,7 +45,7 @@ def volume(stored: dict[str, Any], rules: SizingRules, spec: SymbolSpec, equity:
         return Sized(None, "stop_beyond_price")
     else:
         wanted = max(equity, Decimal(0)) * Decimal(sizing["value"]) / 100 / loss_per_lot
-    floored = floor(min(wanted, spec.volume_max), spec.volume_step)
+    floored = floor(min(wanted, spec.volume_max, MOST_LOTS), spec.volume_step)
     if floored < spec.volume_min:
         return Sized(None, "volume_below_minimum")
     return Sized(floored, None)

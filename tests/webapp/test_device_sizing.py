@@ -9,7 +9,7 @@ import pytest
 from bot import cards as written
 from models.account import Account
 from models.order import Order
-from services import accounts, approvals, cards, device_symbols, execution, symbol_reports, symbols
+from services import accounts, approvals, cards, device_symbols, execution, sizing, symbol_reports, symbols
 from services.device_symbols import DevicePlan
 from terminal.protocol import AccountSnapshot, Side
 from tests.webapp.broker_stage import forget, gold, linked, quoted, spec, tell, tell_all, terminal
@@ -59,6 +59,13 @@ async def test_a_quote_is_asked_for_and_then_the_stop_costs_a_percent(door: Door
     await tell(door, key, euro() | {"quoted_at": "2026-01-02T22:00:00Z"})
     again = await planned(door, account_id)
     assert again.volume == D("0.20"), "whether the market is open is for the broker to say"
+
+
+@pytest.mark.parametrize("step", ["0.0000000000000001", "1.0000000000000000"])
+async def test_absurd_steps_and_values_are_sized_like_others(door: Door, step: str) -> None:
+    _, _, key, account_id = await linked(door, [spec()])
+    await tell(door, key, euro(tick_value="0.0000000000000001", volume_step=step, volume_max="999999999999999"))
+    assert (await planned(door, account_id)).volume == sizing.MOST_LOTS
 
 
 async def test_the_same_quote_told_again_is_a_fresh_one(door: Door) -> None:

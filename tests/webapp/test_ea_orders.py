@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 
 from models.device import DeviceAck
 from models.order import Order, OrderStatus
-from services import device_orders, recovery, shares
+from services import device_acks, device_orders, recovery, shares
 from tests.webapp import documented
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import push, register
-from tests.webapp.trading_stage import ACK, BEGIN, POLL, Floor, floor
+from tests.webapp.trading_stage import ACK, BEGIN, POLL, SOUND, Floor, floor
 
 FILLED = {"ticket": 7, "price": "2345.50", "volume": "0.10", "retcode": 10009}
 
@@ -108,6 +108,68 @@ async def test_the_no_of_a_device_that_has_it_no_more_is_late(stage: Floor, stat
     assert (await stage.order(order.id)).status == ("sent" if is_begun else "leased")
     assert await stage.ack(order.id, "filled", second, ticket=5, price="2350.00") == (200, {"recorded": "taken"})
     assert (await stage.order(order.id)).status == "filled"
+
+
+@pytest.mark.parametrize("status", ["rejected", "failed"])
+async def test_only_who_can_know_says_that_what_was_begun_was_not_traded(stage: Floor, status: str) -> None:
+    order, second = await stage.approve(), await stage.second()
+    await stage.poll()
+    await stage.begin(order.id)
+    await stage.later(order.id, 16)
+    assert await stage.ack(order.id, status, second, error="policy_spread") == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == "sent"
+    await stage.later(order.id, 100)
+    await swept(stage)
+    assert len(await stage.poll(second)) == 1
+    assert await stage.ack(order.id, status, second, error="policy_spread") == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == "unknown"
+    assert await stage.ack(order.id, status, second, error="not_executed") == (200, {"recorded": "taken"})
+    assert (await stage.order(order.id)).status == status
+
+
+async def test_another_device_ends_no_waiting_order_but_who_names_its_ticket(stage: Floor) -> None:
+    order, second = await stage.approve(order_type="limit", entry_price="2340.00"), await stage.second()
+    await stage.poll()
+    await stage.begin(order.id)
+    await stage.ack(order.id, "placed", ticket=5, retcode=10008)
+    assert await stage.ack(order.id, "rejected", second, error="not_executed") == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == "placed"
+    assert await stage.ack(order.id, "rejected", second, ticket=5, retcode=10007) == (200, {"recorded": "taken"})
+    assert (await stage.order(order.id)).status == "rejected"
+
+
+async def test_what_was_said_too_early_counts_once_it_can(stage: Floor) -> None:
+    order, second = await stage.approve(), await stage.second()
+    await stage.poll()
+    await stage.begin(order.id)
+    await stage.later(order.id, 100)
+    await swept(stage)
+    assert await stage.ack(order.id, "failed", second, error="not_executed") == (200, {"recorded": "late"})
+    assert len(await stage.poll(second)) == 1
+    for _ in range(2):
+        assert await stage.ack(order.id, "failed", second, error="not_executed") == (200, {"recorded": "taken"})
+    assert (await stage.order(order.id)).status == "failed"
+
+
+async def test_words_without_end_are_not_kept_without_end(stage: Floor) -> None:
+    order = await stage.approve()
+    await stage.poll()
+    await stage.ack(order.id, "filled", **FILLED)
+    for turn in range(device_acks.MOST_KEPT + 4):
+        assert (await stage.ack(order.id, "failed", error=f"no {turn}"))[1] == {"recorded": "late"}
+    async with stage.door.desk.database.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(DeviceAck)) == device_acks.MOST_KEPT
+
+
+async def test_a_plan_that_has_ended_trades_nothing_that_a_device_has_let_lapse(stage: Floor) -> None:
+    order = await stage.approve()
+    assert len(await stage.poll()) == 1
+    async with stage.door.desk.database.writing() as session:
+        await session.execute(Order.metadata.tables["grants"].delete())
+    await stage.later(order.id, 15)
+    assert await stage.poll() == []
+    card = await stage.card(order.id)
+    assert (card["status"], card["reason"]) == ("rejected", "tier_too_low")
 
 
 async def test_what_was_begun_is_offered_to_be_looked_for_and_by_anyone(stage: Floor) -> None:
@@ -234,6 +296,19 @@ async def test_a_plan_that_has_ended_trades_nothing(stage: Floor) -> None:
     assert await stage.poll() == []
     card = await stage.card(order.id)
     assert (card["status"], card["reason"]) == ("rejected", "tier_too_low")
+
+
+async def test_nothing_is_sized_by_an_old_report_or_another_accounts(stage: Floor) -> None:
+    desk, body = stage.door.desk, {"sizing": {"mode": "risk_percent", "value": "1"}}
+    await stage.door.call("PATCH", f"/api/v1/accounts/{stage.account_id}", token=stage.token, body=body)
+    other, order = await stage.second(), await stage.approve(order_type="limit", entry_price="2340.00")
+    known, later = await desk.device_keys.find(other[0]), datetime.now(UTC) + timedelta(minutes=6)
+    assert known is not None and order.expires_at > later
+    assert not (await device_orders.offer(desk, known.key, later)).orders
+    await push(stage.door, stage.device, **SOUND | {"login": "70054321"})
+    assert await stage.poll(other) == []
+    await push(stage.door, stage.device, **SOUND)
+    assert len(await stage.poll(other)) == 1
 
 
 async def test_numbers_grow_also_after_a_backup_was_put_back(stage: Floor) -> None:
