@@ -189,6 +189,18 @@ class TestAccounts:
         assert (row.device_id, row.status) == (second[0], "verified")
         assert (await shown(door, token, account["id"]))["info"]["equity"] == "2700.00"
 
+    async def test_one_that_is_revoked_meanwhile_links_nothing(self, door: Door) -> None:
+        for turn in range(8):
+            token = await vip(door, 7100 + turn)
+            key = await register(door, token)
+            await push(door, key, login=str(70_200_000 + turn))
+            revoked, (status, account, _) = await asyncio.gather(
+                door.call("POST", f"{DEVICES}/{key[0]}/revoke", token=token),
+                door.call("POST", LINK, token=token, body={"route": "device", "device_id": key[0]}))
+            assert revoked[0] == 200 and status in (201, 404, 422), account
+            if status == 201:
+                assert (await account_of(door, account["id"])).status == "broken"
+
     async def test_one_that_reports_another_account_does_not_take_over(self, door: Door) -> None:
         token = await vip(door)
         first, second = await register(door, token), await register(door, token, "Second")
