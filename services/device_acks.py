@@ -129,13 +129,14 @@ async def acknowledge(session: AsyncSession, key: DeviceKey, ack: Ack, now: date
     if known is not None and not known.is_late:
         return False
     is_late = order.status not in FROM[ack.status] or (ack.status in UNSAID and not _may_deny(order, key, ack, now))
+    is_news = known is None and order.status in NOT_TRADED and ack.status in DONE and ack.ticket is not None
     if known is not None:
         known.is_late = is_late
-    elif not is_late or await _has_room(session, order.id, key.key_id):
+    elif not is_late or is_news or await _has_room(session, order.id, key.key_id):
         await session.execute(insert(session, DeviceAck).values(
             order_id=order.id, device_id=key.key_id, digest=digest, status=ack.status, body=said, is_late=is_late,
             received_at=now))
-    if not is_late or (order.status in NOT_TRADED and ack.status in DONE and ack.ticket is not None):
+    if not is_late or is_news:
         await _apply(session, key, order, ack, now)
     if is_late:
         log.warning("late_acknowledgement", order_id=order.id, device_id=key.key_id, status=ack.status,

@@ -151,6 +151,18 @@ async def test_what_was_said_too_early_counts_once_it_can(stage: Floor) -> None:
     assert (await stage.order(order.id)).status == "failed"
 
 
+async def test_late_news_that_is_told_again_does_not_undo_what_came_after_it(stage: Floor) -> None:
+    order = await stage.approve()
+    await stage.poll()
+    await stage.later(order.id, 100)
+    assert await swept(stage) == 1
+    assert await stage.ack(order.id, "placed", ticket=5, retcode=10008) == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == "placed"
+    assert await stage.ack(order.id, "rejected", ticket=5, retcode=10007) == (200, {"recorded": "taken"})
+    assert await stage.ack(order.id, "placed", ticket=5, retcode=10008) == (200, {"recorded": "late"})
+    assert (await stage.order(order.id)).status == "rejected"
+
+
 async def test_words_without_end_are_not_kept_without_end(stage: Floor) -> None:
     order = await stage.approve()
     await stage.poll()
