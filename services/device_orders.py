@@ -23,7 +23,8 @@ from services.devices import DeviceKey
 from terminal.protocol import OrderType, Report
 
 LEASE = timedelta(seconds=15)
-MOST_AT_ONCE = 20
+# Leased at once, and looked at for it: what cannot be sized yet does not keep those behind it waiting.
+MOST_AT_ONCE, MOST_LOOKED_AT = 20, 100
 SOON_SECONDS = 1
 REPORT_GOOD_FOR = timedelta(minutes=5)
 # An order that nobody can tell the end of is looked for this long, and not at every poll.
@@ -76,7 +77,7 @@ async def offer(desk: Desk, key: DeviceKey, now: datetime) -> Offer:
         account = await _served(session, key)
         if account is None:
             return Offer(next_poll_seconds=desk.device_rules.poll_seconds)
-        due = list(await session.scalars(_due(account.id, now).limit(MOST_AT_ONCE)))
+        due = list(await session.scalars(_due(account.id, now).limit(MOST_LOOKED_AT)))
         refusal = await execution.refused(session, desk.execution_rules.catalogue, account, now) if due else None
     if not due:
         return Offer(next_poll_seconds=desk.device_rules.poll_seconds)
@@ -86,7 +87,8 @@ async def offer(desk: Desk, key: DeviceKey, now: datetime) -> Offer:
         async with desk.database.writing() as session:
             leased = await _write(session, key, prepared, now)
         desk.wakes.outbox.set()
-    return Offer([_offered(desk, order, prepared) for order in leased], SOON_SECONDS, sorted(prepared.wanted),
+    return Offer([_offered(desk, order, prepared) for order in leased], SOON_SECONDS,
+                 sorted(prepared.wanted)[:MOST_AT_ONCE],
                  prepared.wants_all)
 
 
@@ -106,7 +108,9 @@ async def _served(session: AsyncSession, key: DeviceKey) -> Account | None:
 
 
 def _due(account_id: int, now: datetime) -> Select[Order]:
-    return select(Order).where(Order.account_id == account_id, _is_due(now)).order_by(Order.id)
+    """What has been offered before comes first: somebody may have it in hand."""
+    return (select(Order).where(Order.account_id == account_id, _is_due(now))
+            .order_by(Order.status == OrderStatus.QUEUED, Order.id))
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
@@ -125,6 +129,8 @@ async def _prepare(desk: Desk, key: DeviceKey, account: Account, due: Sequence[O
     report = await _reported(desk, account, key.key_id, now) or await _reported(desk, account, account.device_id, now)
     snapshot = report.account if report is not None else None
     for order in due:
+        if len(prepared.ready) == MOST_AT_ONCE:
+            break
         is_new = order.status == OrderStatus.QUEUED
         if order.status not in BEGUN and refusal is not None:
             prepared.refused[order.id] = refusal

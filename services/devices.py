@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, Route
@@ -159,10 +159,19 @@ async def _bind(session: AsyncSession, device: Device, account_id: int | None, n
     _vouches(device.id, account)
 
 
-async def _stop_vouching(session: AsyncSession, device_id: str, trouble: str, now: datetime) -> None:
+async def serve(session: AsyncSession, device_id: str, account: Account, now: datetime) -> None:
+    """The device has shown this account: it serves this one from now on, and its word for any other is over."""
+    await session.execute(update(Device).where(Device.id == device_id).values(account_id=account.id))
+    await _stop_vouching(session, device_id, "device_unbound", now, but=account.id)
+    device_keys.note_change(session, device_id)
+
+
+async def _stop_vouching(session: AsyncSession, device_id: str, trouble: str, now: datetime, *,
+                         but: int | None = None) -> None:
     """What a device has proved is taken over by another one that serves and reports the same account, or is over."""
     await session.flush()
-    for account in (await session.scalars(select(Account).where(Account.device_id == device_id))).all():
+    proved = select(Account).where(Account.device_id == device_id, Account.id.is_distinct_from(but))
+    for account in (await session.scalars(proved)).all():
         account.device_id = await session.scalar(
             select(Device.id).join(DeviceSnapshot, DeviceSnapshot.device_id == Device.id)
             .where(Device.account_id == account.id, Device.user_id == account.user_id, Device.id != device_id,

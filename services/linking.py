@@ -16,8 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.account import Account, AccountStatus, Route
-from models.device import Device
-from services import accounts, audit, device_keys, devices, reasons, reports, tiers, unlinking
+from services import accounts, audit, devices, reasons, reports, tiers, unlinking
 from services.desk import Desk
 from services.errors import AccountNotVerified, AlreadyLinked, InvalidRequest, LastAccount, LimitReached, NotFound
 from terminal.protocol import AccountRef, AccountSnapshot, GatewayError, PasswordGateway
@@ -231,8 +230,7 @@ async def _place(session: AsyncSession, desk: Desk, user_id: int, proof: Proof, 
     own.sealed_password = None if proof.password is None else desk.vault.seal(
         proof.password.get_secret_value().encode(), accounts.password_place(own.id, user_id))
     if proof.device_id is not None:
-        await session.execute(update(Device).where(Device.id == proof.device_id).values(account_id=own.id))
-        device_keys.note_change(session, proof.device_id)
+        await devices.serve(session, proof.device_id, own, now)
     if becomes_primary:
         await _appoint(session, own)
     audit.record(session, now, "account_linked", "account", own.id, user_id=user_id, route=proof.route,

@@ -201,6 +201,18 @@ class TestAccounts:
             if status == 201:
                 assert (await account_of(door, account["id"])).status == "broken"
 
+    async def test_one_that_links_another_account_vouches_no_more_for_the_first(self, door: Door) -> None:
+        token = await vip(door)
+        key, other = await register(door, token), await register(door, token, "Second")
+        first = await linked(door, token, key)
+        second = await linked(door, token, key, login="70054321")
+        told = [await account_of(door, made["id"]) for made in (first, second)]
+        assert [(row.device_id, row.status, row.trouble) for row in told] == [
+            (None, "broken", "device_unbound"), (key[0], "verified", None)]
+        again = await linked(door, token, other)
+        assert (again["id"], again["status"]) == (first["id"], "verified")
+        assert (await account_of(door, second["id"])).device_id == key[0]
+
     async def test_one_that_reports_another_account_does_not_take_over(self, door: Door) -> None:
         token = await vip(door)
         first, second = await register(door, token), await register(door, token, "Second")

@@ -11,6 +11,7 @@ from models.device import DeviceAck
 from models.order import Order, OrderStatus
 from services import device_acks, device_orders, recovery, shares
 from tests.webapp import documented
+from tests.webapp.broker_stage import gold, quoted, spec, tell, tell_all
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import push, register
 from tests.webapp.trading_stage import ACK, BEGIN, POLL, SOUND, Floor, floor
@@ -321,6 +322,18 @@ async def test_nothing_is_sized_by_an_old_report_or_another_accounts(stage: Floo
     assert await stage.poll(other) == []
     await push(stage.door, stage.device, **SOUND)
     assert len(await stage.poll(other)) == 1
+
+
+async def test_what_cannot_be_sized_yet_keeps_nothing_behind_it_waiting(stage: Floor) -> None:
+    body = {"sizing": {"mode": "risk_percent", "value": "1"}}
+    await stage.door.call("PATCH", f"/api/v1/accounts/{stage.account_id}", token=stage.token, body=body)
+    await tell_all(stage.door, stage.device, spec(), gold())
+    for _ in range(device_orders.MOST_AT_ONCE):
+        await stage.approve()
+    assert await stage.poll() == []
+    behind = await stage.approve(symbol="EURUSD", stop_loss="1.06508", take_profits=["1.08000"])
+    await tell(stage.door, stage.device, quoted(spec(), "1.07000", "1.07008"))
+    assert [offered["order_id"] for offered in await stage.poll()] == [str(behind.id)]
 
 
 async def test_numbers_grow_also_after_a_backup_was_put_back(stage: Floor) -> None:
