@@ -87,9 +87,8 @@ async def offer(desk: Desk, key: DeviceKey, now: datetime) -> Offer:
         async with desk.database.writing() as session:
             leased = await _write(session, key, prepared, now)
         desk.wakes.outbox.set()
-    return Offer([_offered(desk, order, prepared) for order in leased], SOON_SECONDS,
-                 sorted(prepared.wanted)[:MOST_AT_ONCE],
-                 prepared.wants_all)
+    wanted = sorted(prepared.wanted)[:MOST_AT_ONCE]
+    return Offer([_offered(desk, order, prepared) for order in leased], SOON_SECONDS, wanted, prepared.wants_all)
 
 
 async def _served(session: AsyncSession, key: DeviceKey) -> Account | None:

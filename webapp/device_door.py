@@ -120,9 +120,11 @@ async def _claimed(request: web.Request, known: Known, key: DeviceKey, said: Sig
         if answer == UNSETTLED:
             await replays.settle(desk.database, desk.redis, said.key_id, dated, at)
         return answer
-    except (RedisError, OSError, TimeoutError) as error:
-        request[keys.answers_to] = key.secret
-        raise TryLater("Replays cannot be told apart right now.") from error
+    except Exception as error:
+        request[keys.answers_to] = key.secret  # whatever has failed: the device can believe that it was the desk
+        if isinstance(error, RedisError | OSError | TimeoutError):
+            raise TryLater("Replays cannot be told apart right now.") from error
+        raise
 
 
 async def _noted(desk: Desk, known: Known, key: DeviceKey, said: Signed) -> DeviceKey:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from sqlalchemy import text
 
 from config import Settings
 from models.database import Database
@@ -147,6 +148,26 @@ async def test_what_may_be_a_repeat_is_asked_to_come_back_with_another_date(door
     async with door.client.get(f"{door.base}{POLL}", headers=headers) as again:
         assert is_signed(key, again.status, headers["X-Nonce"], await again.read(), again.headers)
     await served(door, key)
+
+
+async def test_an_error_of_the_database_is_told_under_a_signature(door: Door) -> None:
+    """A request that is dated ahead has to be on record before it is let in."""
+    key = await a_device(door)
+    await served(door, key)
+    await _rename(door, "devices", "gone")
+    headers = signed(key, ahead=50)
+    try:
+        async with door.client.get(f"{door.base}{POLL}", headers=headers) as answer:
+            assert answer.status >= 500
+            assert is_signed(key, answer.status, headers["X-Nonce"], await answer.read(), answer.headers)
+    finally:
+        await _rename(door, "gone", "devices")
+    await served(door, key)
+
+
+async def _rename(door: Door, table: str, name: str) -> None:
+    async with door.desk.database.writing() as session:
+        await session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
 async def test_a_forged_request_does_not_use_up_a_nonce(door: Door) -> None:
