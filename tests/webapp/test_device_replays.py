@@ -170,6 +170,20 @@ async def _rename(door: Door, table: str, name: str) -> None:
         await session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
+async def test_a_desk_that_is_busy_still_shuts_a_device_out_everywhere(door: Door, other: Door) -> None:
+    _, token = await door.person()
+    key = await register(door, token)
+    await served(other, key)
+    done = asyncio.Event()
+    with pytest.raises(RuntimeError):
+        while True:
+            door.desk.supervisor.spawn("busy", done.wait())
+    status, refused, _ = await door.call("POST", f"/api/v1/devices/{key[0]}/revoke", token=token)
+    assert status == 200, refused
+    assert await asked(other, signed(key)) == REFUSED
+    done.set()
+
+
 async def test_a_forged_request_does_not_use_up_a_nonce(door: Door) -> None:
     key = await a_device(door)
     headers = signed(key)

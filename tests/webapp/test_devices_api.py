@@ -248,6 +248,19 @@ async def test_a_report_that_comes_late_changes_nothing(door: Door) -> None:
     assert (await written(door, key[0]))[2] == "2600.00"
 
 
+async def test_when_it_was_seen_never_goes_back(door: Door) -> None:
+    """Another process, whose clock is a little ahead, has seen it already."""
+    _, token = await door.person()
+    key = await register(door, token)
+    await push(door, key)
+    ahead = datetime.now(UTC) + timedelta(seconds=20)
+    async with door.desk.database.writing() as session:
+        await session.execute(update(Device).values(last_seen_at=ahead))
+    await push(door, key, equity="2600.00")
+    async with door.desk.database.reading() as session:
+        assert (await session.scalars(select(Device.last_seen_at))).one() == ahead
+
+
 async def test_a_device_is_offline_after_five_minutes(door: Door) -> None:
     _, token = await door.person()
     key = await register(door, token)
