@@ -67,9 +67,12 @@ REVOKED = "{device} is revoked."
 PAIRING_MADE = "Here is your code."
 PAIRING = (
     "<b>Pair a terminal</b>\n<code>{code}</code>\nGood for one terminal, until {clock}. Give it to nobody.\n\n"
-    "1. In MetaTrader 5: Tools, Options, Expert Advisors. Allow WebRequest for\n<code>{desk}</code>\n"
-    "2. Drag the Countersign EA onto any chart and allow algo trading.\n"
-    "3. Paste the code into its inputs and press OK.\n\nYou are told here when it is paired."
+    "1. On the computer with MetaTrader 5 download\n<code>{desk}/ea.zip</code>\nand unpack it into the folder of File, "
+    "Open Data Folder.\n"
+    "2. Open MQL5/Experts/Countersign.mq5 there and press F7.\n"
+    "3. In MetaTrader 5: Tools, Options, Expert Advisors. Allow WebRequest for\n<code>{desk}</code>\n"
+    "4. Drag Countersign from the Navigator onto any chart and allow algo trading.\n"
+    "5. Paste this address and the code into its inputs and press OK.\n\nYou are told here when it is paired."
 )
 DEVICE_LIMIT_MORE = " {tier} allows more."
 DEVICE_PAIRED = (

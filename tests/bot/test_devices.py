@@ -124,9 +124,9 @@ async def test_a_code_is_shown_with_what_to_do_and_kept_nowhere(chat: Chat) -> N
         answered = await chat.console.tap(user, empty["message_id"], buttons(empty)["＋ Add a device"])
         assert answered == "Here is your code."
         code, message = await code_in(chat, user)
-    for words in (APP, "Allow WebRequest for", "onto any chart", "Paste the code"):
+    for words in (APP, "Allow WebRequest for", "/ea.zip", "onto any chart", "Paste this address and the code"):
         assert words in message["text"], words
-    assert [entity["type"] for entity in message["entities"]].count("code") == 2, "both are copied with a tap"
+    assert [entity["type"] for entity in message["entities"]].count("code") == 3, "each is copied with a tap"
     async with chat.desk.database.reading() as session:
         kept = [repr((await session.execute(select(table))).all()) for table in Base.metadata.sorted_tables]
     for form in (code, code.replace("-", "")):
@@ -210,7 +210,7 @@ def test_the_longest_list_fits_into_a_message() -> None:
     text, keyboard = shown.listed(many, {1: "&" * 64}, now), shown.keyboard(Links(APP), 9_999_999_999_999, many)
     assert len(text) < 4096 and "more in the app" in text
     assert all(len(b.callback_data.encode()) <= 64 for row in keyboard.inline_keyboard for b in row if b.callback_data)
-    assert shown.code(Links(None, "http://127.0.0.1:8080"), PairingOffer(1, "x", "A", now)).count("127.0.0.1") == 1
+    assert shown.code(Links(None, "http://127.0.0.1:8080"), PairingOffer(1, "x", "A", now)).count("127.0.0.1") == 2
 
 
 async def test_a_code_that_cannot_be_sent_is_said_to_be_so(chat: Chat) -> None:

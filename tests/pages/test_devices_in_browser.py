@@ -35,7 +35,8 @@ async def test_a_code_is_carried_into_a_terminal_and_its_account_is_linked(phone
     await expect(shown).to_have_text(CODE)
     await expect(page.get_by_test_id("pairing-left")).to_have_text(re.compile(r"^(10|9):\d\d$"))
     assert await page.get_by_test_id("pairing-qr").evaluate("each => each.decode().then(() => each.naturalWidth)") > 0
-    await expect(page.get_by_test_id("pairing").locator("[data-origin]")).to_have_text(phone.origin)
+    addresses = page.get_by_test_id("pairing").locator("[data-origin]")
+    await expect(addresses).to_have_text([f"{phone.origin}/ea.zip", phone.origin])
     await assert_legible(page)
     code = await shown.inner_text()
     status, made = await portfolio_stage.pair(phone.origin, code)

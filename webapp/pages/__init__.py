@@ -8,6 +8,7 @@ from webapp.pages import (
     assets,
     billing,
     devices,
+    expert,
     history,
     positions,
     rendering,
@@ -21,11 +22,12 @@ def setup(app: web.Application) -> None:
     """Read templates and static files."""
     files = assets.Assets()
     app[assets.key] = files
+    app[expert.key] = expert.packed()
     rendering.environment(app, files)
 
 
 def routes() -> list[web.RouteDef]:
-    """Shells, fragments, static files."""
+    """Shells, fragments, static files, the Expert Advisor."""
     return [
         web.get("/app", shells.show("approvals")),
         *(web.get(f"/app/{name}", shells.show(name)) for name in shells.PAGES),
@@ -41,5 +43,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/app/fragments/billing/preview", billing.preview),
         web.get("/app/fragments/settings", settings.show),
         web.post("/app/fragments/settings/notice", settings.set_notice),
+        web.get(expert.PATH, expert.load),
         web.get("/static/{digest:[0-9a-f]{16}}/{name:.+}", assets.serve),
     ]

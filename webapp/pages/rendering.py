@@ -13,7 +13,7 @@ from aiohttp import web
 from runtime import strict_json
 from webapp import keys
 from webapp.bodies import is_known
-from webapp.pages import assets, format, headers
+from webapp.pages import assets, expert, format, headers
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -24,6 +24,7 @@ def environment(app: web.Application, files: assets.Assets) -> jinja2.Environmen
         app, loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False)
     made.globals["static"] = files.url
+    made.globals["expert_path"] = expert.PATH
     made.globals["modules"] = files.modules
     made.filters["instant"] = strict_json.instant
     made.filters["plain"] = format.plain

@@ -50,7 +50,7 @@ async function copy(button) {
 }
 
 export function listen() {
-  for (const each of sheet.querySelectorAll("[data-origin]")) each.textContent = location.origin;
+  for (const each of sheet.querySelectorAll("[data-origin]")) each.textContent = location.origin + each.dataset.origin;
   sheet.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);
