@@ -84,12 +84,12 @@ def limit(of: LimitReached) -> str:
     return f"{escape(of.detail)}{more}"
 
 
-def paired(of: Mapping[str, Any], chat_id: int) -> tuple[str, InlineKeyboardMarkup]:
-    """A device has been made by a code, and the way to undo it."""
+def paired(of: Mapping[str, Any], chat_id: int, links: Links) -> tuple[str, InlineKeyboardMarkup]:
+    """A device has been made by a code: where its account is linked, and the way to undo it."""
     text = texts.DEVICE_PAIRED.format(device=escape(of["name"]), login=escape(of["login"]),
                                       server=escape(of["server"]))
     button = _step(chat_id, of["device_id"], Step.ASK, texts.REVOKE_SOME.format(device=short(of["name"])))
-    return text, keyboards.rowed([[button]])
+    return text, keyboards.rowed([links.open_app("/app/accounts", texts.LINK_ACCOUNT), [button]])
 
 
 def quiet(of: Mapping[str, Any]) -> str:

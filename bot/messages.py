@@ -86,7 +86,7 @@ def _text(links: Links, payload: dict[str, Any], chat_id: int) -> Message | None
         return Message(texts.LINK_BROKEN.format(account=escape(payload["account"]),
                                                 why=texts.reason(payload["reason"])), None)
     if template == "device_paired":
-        return Message(*devices.paired(payload, chat_id))
+        return Message(*devices.paired(payload, chat_id, links))
     if template in ("devices_quiet", "devices_back"):
         text = devices.quiet(payload) if template == "devices_quiet" else devices.back(payload)
         return Message(text, keyboards.app(links, "/app/accounts"))

@@ -75,9 +75,10 @@ PAIRING = (
     "5. Paste this address and the code into its inputs and press OK.\n\nYou are told here when it is paired."
 )
 DEVICE_LIMIT_MORE = " {tier} allows more."
+LINK_ACCOUNT = "Link its account"
 DEVICE_PAIRED = (
-    "✅ <b>{device}</b> is paired.\nIt says it stands at <code>{login}</code> · {server}. The account is linked in the "
-    "app, once it has reported.\nWas that not you? Revoke it at once."
+    "✅ <b>{device}</b> is paired.\nIt says it stands at <code>{login}</code> · {server}. Until its account is linked in "
+    "the app nothing is sent there.\nWas that not you? Revoke it at once."
 )
 DEVICES_QUIET = (
     "⚠️ Nothing is heard of {devices}{since}.\n{account}: {open}. Nothing new is sent there meanwhile. Stops and "

@@ -134,6 +134,7 @@ async def test_a_code_is_shown_with_what_to_do_and_kept_nowhere(chat: Chat) -> N
     made = await pairing.pair(chat.desk, Applicant(code, "70012345", "Harbour-<Live>", "1.0.0"), datetime.now(UTC))
     told = await chat.shows(user, "MT5 is paired.")
     assert "It says it stands at 70012345 · Harbour-<Live>." in told["text"] and made.secret not in told["text"]
+    assert told["buttons"][0] == [{"text": "Link its account", "web_app_url": f"{APP}/app/accounts"}]
     assert await chat.console.tap(user, told["message_id"], named(told, "Revoke MT5")) == "MT5"
     asked = await chat.shows(user, "Revoke MT5?")
     assert await chat.console.tap(user, told["message_id"], buttons(asked)["Revoke MT5"]) == "MT5 is revoked."
