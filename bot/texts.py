@@ -77,8 +77,8 @@ PAIRING = (
 DEVICE_LIMIT_MORE = " {tier} allows more."
 LINK_ACCOUNT = "Link its account"
 DEVICE_PAIRED = (
-    "✅ <b>{device}</b> is paired.\nIt says it stands at <code>{login}</code> · {server}. Until its account is linked in "
-    "the app nothing is sent there.\nWas that not you? Revoke it at once."
+    "✅ <b>{device}</b> is paired.\nIt says it stands at <code>{login}</code> · {server}. Until its account is linked "
+    "in the app nothing is sent there.\nWas that not you? Revoke it at once."
 )
 DEVICES_QUIET = (
     "⚠️ Nothing is heard of {devices}{since}.\n{account}: {open}. Nothing new is sent there meanwhile. Stops and "
