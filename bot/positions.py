@@ -10,7 +10,7 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from bot import keyboards, numbers, texts
 from bot.callbacks import AskClose, Close, Look, MakePrimary, ShowPositions
 from bot.keyboards import Links
-from models.account import Account, AccountStatus
+from models.account import Account, AccountStatus, Route
 from models.position import ActKind, ActStatus, PositionAct
 from services.positions import Portfolio
 from terminal.protocol import Position
@@ -61,7 +61,7 @@ def keyboard(links: Links, telegram_id: int, account: Account, linked: Sequence[
              found: Portfolio | None) -> InlineKeyboardMarkup:
     """Refresh, the way to close something, the other accounts, the app."""
     acts = [_show(telegram_id, account, Look.REFRESH, texts.REFRESH)]
-    if found is not None and found.positions:
+    if found is not None and found.positions and account.route != Route.DEVICE:
         acts.append(_show(telegram_id, account, Look.TO_CLOSE, texts.CLOSE_SOME))
     return keyboards.rowed([acts, *_switches(telegram_id, account, linked, Look.SWITCH),
                             links.open_app("/app/positions")])
@@ -90,15 +90,17 @@ def to_close(account: Account, found: Portfolio) -> str:
     """The question which position to close."""
     if not found.positions:
         return texts.NOTHING_TO_CLOSE.format(account=escape(account.label))
+    if account.route == Route.DEVICE:
+        return texts.CLOSE_IN_TERMINAL.format(account=escape(account.label))
     more = texts.MORE_IN_APP.format(count=len(found.positions) - MOST_ROWS) if len(found.positions) > MOST_ROWS else ""
     return texts.CLOSE_WHICH.format(account=escape(account.label)) + more
 
 
 def to_close_keyboard(links: Links, telegram_id: int, account: Account, linked: Sequence[Account],
                       found: Portfolio) -> InlineKeyboardMarkup:
-    """A button for each open position, and the other accounts."""
+    """A button for each open position that can be closed from here, and the other accounts."""
     rows = []
-    for p in found.positions[:MOST_ROWS]:
+    for p in found.positions[:MOST_ROWS] if account.route != Route.DEVICE else ():
         arrow = "▲" if p.side == "buy" else "▼"
         text = f"{p.symbol} {arrow} {numbers.lots(p.volume)} · {numbers.signed(p.profit + p.swap, 2)}"
         data = AskClose(telegram_id=telegram_id, account_id=account.id, ticket=p.ticket)

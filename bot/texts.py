@@ -94,6 +94,7 @@ NO_ANSWER = "no figures yet"
 REFRESH, CLOSE_SOME, BACK_TO_POSITIONS = "↻ Refresh", "Close…", "‹ Positions"
 JUST_UPDATED, UPDATED = "These figures are new already.", "Updated."
 NOTHING_TO_CLOSE = "<b>{account}</b>\nNothing is open here."
+CLOSE_IN_TERMINAL = "<b>{account}</b>\nYour EA trades what you approve. Close its positions in your terminal."
 CLOSE_WHICH = "<b>{account}</b>\nWhich position do you want to close? You are asked again before anything is sent."
 MORE_IN_APP = "\n… and {count} more in the app."
 CLOSE_ASK = (

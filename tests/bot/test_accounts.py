@@ -230,7 +230,7 @@ async def test_a_volume_of_any_broker_is_asked_about(chat: Chat, volume: str) ->
     assert data is not None and len(data.encode()) <= 64 and Close.unpack(data).volume == volume
 
 
-async def test_what_only_its_own_terminal_closes_is_said_at_the_first_tap(chat: Chat) -> None:
+async def test_what_only_its_own_terminal_closes_has_no_button(chat: Chat) -> None:
     user, now = await chat.person(), datetime.now(UTC)
     mine = await account_of(chat, user)
     told = report(credit="0", can_trade=True)["account"]
@@ -241,10 +241,16 @@ async def test_what_only_its_own_terminal_closes_is_said_at_the_first_tap(chat: 
             device_id="dv_1", login=told["login"], server=told["server"], account=told, taken_at=now, received_at=now,
             positions=[position(11, volume="999999999999999.99999999")]))
     await another(chat, user, told["login"], label="EA", route=Route.DEVICE, server=told["server"], device_id="dv_1")
+    async with chat.desk.database.reading() as session:
+        served = await session.scalar(select(Account.id).where(Account.route == Route.DEVICE))
     shown = await said(chat, user, "/close", "Nothing is open here.")
     await chat.console.tap(user, shown["message_id"], named(shown, "EA"))
-    asked = await chat.shows(user, "Which position do you want to close?")
-    answer = await chat.console.tap(user, shown["message_id"], named(asked, "EURUSD.r"))
+    asked = await chat.shows(user, "Close its positions in your terminal.")
+    assert list(buttons(asked)) == ["★ Paper", "‹ Positions"]
+    await chat.console.tap(user, shown["message_id"], named(asked, "‹ Positions"))
+    assert list(buttons(await chat.shows(user, "EURUSD.r"))) == ["↻ Refresh", "★ Paper"]
+    old = AskClose(telegram_id=user, account_id=served, ticket=11).pack()
+    answer = await chat.console.tap(user, shown["message_id"], old)
     assert answer == "Positions of this account are changed in its own terminal. Nothing was changed."
 
 
