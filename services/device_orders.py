@@ -234,11 +234,13 @@ def _deviation(desk: Desk, order: Order, plan: DevicePlan) -> int:
 
 
 async def sweep(session: AsyncSession, now: datetime, limit: int) -> int:
-    """What no device has answered for: not begun and out of time is over, begun has an unknown outcome."""
+    """What no device has answered for: not begun and out of time is over, begun has an unknown outcome for a while."""
     done = 0
     for row in await session.execute(_unanswered(now).limit(limit)):
         if row.status == OrderStatus.LEASED:
             done += await _expire(session, row.id, now)
+        elif row.status == OrderStatus.UNKNOWN:
+            done += await _give_up(session, row.id, now)
         else:
             await orders.lose_sight(session, row.id, now, "no_answer", now)
             done += 1
@@ -255,7 +257,11 @@ def _unanswered(now: datetime) -> Select[int, str]:
     return select(Order.id, Order.status).join(Account, Account.id == Order.account_id).where(
         Account.route == Route.DEVICE,
         or_(and_(Order.status == OrderStatus.LEASED, Order.expires_at <= now, Order.lease_until <= now - LEASE),
-            and_(Order.status == OrderStatus.SENT, Order.lease_until <= now))).order_by(Order.id)
+            and_(Order.status == OrderStatus.SENT, Order.lease_until <= now), _is_lost(now))).order_by(Order.id)
+
+
+def _is_lost(now: datetime) -> ColumnElement[bool]:
+    return and_(Order.status == OrderStatus.UNKNOWN, Order.sent_at <= now - LOOK_FOR)
 
 
 async def _expire(session: AsyncSession, order_id: int, now: datetime) -> bool:
@@ -263,3 +269,9 @@ async def _expire(session: AsyncSession, order_id: int, now: datetime) -> bool:
         Order.id == order_id, Order.status == OrderStatus.LEASED, Order.lease_until <= now - LEASE).with_for_update())
     return still is not None and await orders.refuse(
         session, order_id, OrderStatus.EXPIRED, "not_executed_in_time", None, now)
+
+
+async def _give_up(session: AsyncSession, order_id: int, now: datetime) -> bool:
+    """Nobody looks for it any more. A device that comes back and names its ticket is believed all the same."""
+    still = await session.scalar(select(Order.id).where(Order.id == order_id, _is_lost(now)).with_for_update())
+    return still is not None and await orders.refuse(session, order_id, OrderStatus.FAILED, "never_told", None, now)

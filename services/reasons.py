@@ -21,6 +21,7 @@ WORDS = {
     "account_broken": "the account's link does not work any more; link it again",
     "account_unlinked": "the account is not linked any more",
     "unlinked_unseen": "the account was unlinked before the broker said what became of it; look in your terminal",
+    "never_told": "for a week no device has told what became of it; look in your terminal",
     "not_linked": "the account is not linked",
     "wrong_password": "the broker does not accept the password",
     "too_many_wrong_passwords": "too many wrong passwords were tried for it; brokers lock accounts, so wait an hour",

@@ -221,6 +221,22 @@ async def test_what_nobody_fetched_or_answered_in_time_is_over(stage: Floor) -> 
     assert (await stage.card(order.id))["status"] == "filled"
 
 
+async def test_what_nobody_tells_the_end_of_is_given_up_after_a_week(stage: Floor) -> None:
+    order, week = await stage.approve(), device_orders.LOOK_FOR.total_seconds()
+    await stage.poll()
+    await stage.begin(order.id)
+    await stage.later(order.id, week - 60)
+    assert (await swept(stage), await swept(stage)) == (1, 0)
+    assert (await stage.card(order.id))["status"] == "unknown"
+    await stage.later(order.id, 120)
+    assert await stage.poll() == []
+    assert (await swept(stage), await swept(stage)) == (1, 0)
+    card = await stage.card(order.id)
+    assert (card["status"], card["reason"]) == ("failed", "never_told")
+    assert (await stage.ack(order.id, "filled", **FILLED))[1] == {"recorded": "late"}
+    assert (await stage.card(order.id))["status"] == "filled", "what the broker did is believed"
+
+
 async def test_a_contrary_acknowledgement_changes_nothing(stage: Floor) -> None:
     order = await stage.approve()
     await stage.poll()
