@@ -38,6 +38,7 @@ class Device(Base):
         Index("uq_devices_name", "user_id", "name", unique=True, sqlite_where=text("revoked_at IS NULL"),
               postgresql_where=text("revoked_at IS NULL")),
         Index(None, "account_id"),
+        Index(None, "revoked_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -48,7 +48,7 @@ DEALS_AT_ONCE = 200
 SWEEP_ROWS = 500
 JANITOR_SECONDS = 300.0
 WARM_UP_SECONDS = 5.0
-DEVICE_WATCH_SECONDS = 15.0
+DEVICE_WATCH_SECONDS, REVOCATIONS_SECONDS = 15.0, 0.5
 # An order or act under way for longer is waiting for a terminal; of those there may be so many for each worker.
 SLOW_SECONDS, MOST_SLOW = 1.0, 16
 SYNCS = syncing.Rules(timedelta(seconds=5), timedelta(minutes=5))
@@ -73,6 +73,7 @@ def start(desk: Desk, *, fan_out_rows: int, order_workers: int, keep: timedelta,
     desk.supervisor.start("janitor", lambda: run_janitor(desk, keep))
     desk.supervisor.start("warm_up", lambda: run_warm_ups(desk))
     desk.supervisor.start("device_watch", lambda: run_device_watch(desk))
+    desk.supervisor.start("revocations", lambda: run_revocations(desk))
     for route, gateway in desk.gateways.items():
         if isinstance(gateway, DealFeed):
             desk.supervisor.start(f"deals_{route}", _deals_of(desk, gateway))
@@ -264,6 +265,13 @@ async def run_expiry(desk: Desk) -> None:
             desk.wakes.outbox.set()
         await _expire_unsent(desk)
         await desk.supervisor.sleep(0.05 if done == SWEEP_ROWS else LOOK_SECONDS)
+
+
+async def run_revocations(desk: Desk) -> None:
+    """Forget the keys of devices that have been revoked, whoever has done it."""
+    while not desk.supervisor.stopping.is_set():
+        await desk.device_keys.look(clock())
+        await desk.supervisor.sleep(REVOCATIONS_SECONDS)
 
 
 async def run_device_watch(desk: Desk) -> None:

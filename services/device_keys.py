@@ -3,7 +3,8 @@
 What this process changes is forgotten at the commit. For what others change there is a mark in Redis for every device,
 which is read together with what is asked of Redis at each of its requests: after a change it is another one, before
 anybody is told that the change is made. So a change counts from the next request on, everywhere. While Redis cannot be
-told, it is tried again, and no key is remembered for longer than half a minute.
+told, it is tried again, and no key is remembered for longer than half a minute. A process that dies before it tells is
+no way round a revocation: what has been revoked lately is looked up twice a second.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -36,6 +37,8 @@ MOST = 20_000
 MARK_SECONDS = 24 * 3600
 # So long whoever has changed a device waits for Redis to be told.
 TELL_SECONDS, PAUSE_SECONDS = 1.0, 0.25
+# Revocations are looked for so far back: longer than a key is remembered, and clocks differ.
+LOOK_BACK = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,13 @@ class DeviceKeys:
         """What is to be confirmed by the mark before it is believed."""
         known = self._known.get(key_id)
         return known if known is not None and time.monotonic() - known.read_at < REMEMBER_SECONDS else None
+
+    async def look(self, now: datetime) -> None:
+        """Forget what has been revoked, whoever has done it."""
+        async with self._database.reading() as session:
+            revoked = (await session.scalars(select(Device.id).where(Device.revoked_at > now - LOOK_BACK))).all()
+        for key_id in revoked:
+            self._known.pop(key_id, None)
 
     async def find(self, key_id: str) -> Known | None:
         """What is on record now; None for a device that is unknown or revoked, SealBroken when it cannot be read."""

@@ -213,6 +213,7 @@ async def revoke(session: AsyncSession, user_id: int, device_id: str, now: datet
     device = await _locked(session, user_id, device_id)
     if device is None:
         raise NotFound
+    device_keys.note_change(session, device_id)  # again too: whoever revoked it may have died before it could tell
     if device.revoked_at is not None:
         return view(device, now)
     device.revoked_at, device.account_id, device.quiet_told_at = now, None, None
@@ -220,7 +221,6 @@ async def revoke(session: AsyncSession, user_id: int, device_id: str, now: datet
     await _stop_vouching(session, device_id, "device_revoked", now)
     await session.execute(delete(DeviceSnapshot).where(DeviceSnapshot.device_id == device_id))
     await session.execute(delete(DeviceSymbol).where(DeviceSymbol.device_id == device_id))
-    device_keys.note_change(session, device_id)
     _record(session, now, "device_revoked", user_id, device_id)
     return view(device, now)
 

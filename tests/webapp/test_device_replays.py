@@ -6,14 +6,16 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from config import Settings
 from models.database import Database
+from models.device import Device
 from runtime.valkey import EmbeddedValkey, connect
 from sandbox.signing import headers as signed_headers
 from terminal.paper.quotes import QuoteFeed
@@ -182,6 +184,30 @@ async def test_a_desk_that_is_busy_still_shuts_a_device_out_everywhere(door: Doo
     assert status == 200, refused
     assert await asked(other, signed(key)) == REFUSED
     done.set()
+
+
+async def _died_after_revoking(door: Door, key: Key) -> None:
+    """It is on record, and nobody has been told."""
+    async with door.desk.database.writing() as session:
+        await session.execute(update(Device).where(Device.id == key[0]).values(revoked_at=datetime.now(UTC)))
+
+
+async def test_who_dies_before_telling_a_revocation_leaves_no_way_round_it(door: Door, other: Door) -> None:
+    key = await a_device(door)
+    await served(other, key)
+    await _died_after_revoking(door, key)
+    assert await asked(other, signed(key)) == ACCEPTED, "it remembers the key"
+    await other.desk.device_keys.look(datetime.now(UTC))
+    assert await asked(other, signed(key)) == REFUSED
+
+
+async def test_revoking_again_tells_what_was_not_told(door: Door, other: Door) -> None:
+    _, token = await door.person()
+    key = await register(door, token)
+    await served(other, key)
+    await _died_after_revoking(door, key)
+    assert (await door.call("POST", f"/api/v1/devices/{key[0]}/revoke", token=token))[0] == 200
+    assert await asked(other, signed(key)) == REFUSED
 
 
 async def test_a_forged_request_does_not_use_up_a_nonce(door: Door) -> None:
