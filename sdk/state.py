@@ -19,17 +19,19 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 RING = 1_000
 """So many orders are remembered; of those before only the highest number."""
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE orders (
     magic INTEGER PRIMARY KEY, order_id TEXT NOT NULL, seq INTEGER NOT NULL, phase TEXT NOT NULL, symbol TEXT NOT NULL,
-    is_market INTEGER NOT NULL, began_at TEXT NOT NULL, sent_at TEXT, ticket INTEGER, said BLOB);
+    is_market INTEGER NOT NULL, began_at TEXT NOT NULL, sent_at TEXT, ticket INTEGER, said BLOB, volume TEXT);
 CREATE TABLE acks (id INTEGER PRIMARY KEY AUTOINCREMENT, magic INTEGER NOT NULL, body BLOB NOT NULL);
 """
-_COLUMNS = "magic, order_id, seq, phase, symbol, is_market, began_at, sent_at, ticket"
+_COLUMNS = "magic, order_id, seq, phase, symbol, is_market, began_at, sent_at, ticket, volume"
+_NEWER = {1: "ALTER TABLE orders ADD COLUMN volume TEXT;"}
+"""What makes a file of the next version of one of this version."""
 
 
 class StateBroken(Exception):
@@ -48,7 +50,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An order as it is remembered. ``sent_at`` is when it was handed over, by this device's clock."""
+    """An order as it is remembered. ``sent_at`` is when it was handed over, by the desk's clock; ``volume`` the lots
+    that may be open because of it."""
 
     magic: int
     order_id: str
@@ -59,6 +62,7 @@ class Remembered:
     began_at: datetime
     sent_at: datetime | None = None
     ticket: int | None = None
+    volume: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,11 @@ class State:
         """The orders that have come so far and no further, in the order they were given."""
         marks = ", ".join("?" * len(phases))
         return await self._do(lambda: self._rows(f"WHERE phase IN ({marks}) ORDER BY seq", *phases))
+
+    async def executed_since(self, moment: datetime) -> list[Remembered]:
+        """The orders that may have been executed: of unknown outcome, or handed over since then and not refused."""
+        return await self._do(lambda: self._rows(
+            "WHERE phase = 'sent' OR (phase IN ('placed', 'filled') AND sent_at >= ?)", moment.isoformat()))
 
     async def begin(self, order: Remembered) -> None:
         """Write an order down before anybody is told of it."""
@@ -204,10 +213,11 @@ class State:
         await self._write(lambda: self._keep("credentials", f"{device_id} {secret}"))
 
     async def day_start(self, day: str, equity: Decimal, net_deposits: Decimal | None) -> Start:
-        """The account when this day was first seen, which is now if it has not been."""
+        """The account when this day was first seen, which is now if it has not been. Days before it are not seen again:
+        a clock that was ahead must not make what has been lost since forgotten."""
         def start() -> Start:
             known = (self._read("day_start") or "").split(" ")
-            if known[0] != day:
+            if known[0] < day:
                 known = [day, str(equity), "" if net_deposits is None else str(net_deposits)]
                 self._keep("day_start", " ".join(known))
             return Start(Decimal(known[1]), Decimal(known[2]) if known[2] else None)
@@ -240,6 +250,8 @@ class State:
         version = self._file.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._file.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version in _NEWER:
+            self._file.executescript(f"BEGIN; {_NEWER[version]} PRAGMA user_version = {version + 1}; COMMIT;")
         elif version != VERSION:
             raise StateBroken(f"{self._path} was written by another version of this program ({version}).")
         if self._file.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
@@ -259,16 +271,16 @@ class State:
     def _rows(self, where: str, *values: Any) -> list[Remembered]:
         found = self._file.execute(f"SELECT {_COLUMNS} FROM orders {where}", values)  # noqa: S608
         return [Remembered(magic, order_id, seq, Phase(phase), symbol, bool(is_market), _moment(began_at),
-                           _moment(sent_at) if sent_at else None, ticket)
-                for magic, order_id, seq, phase, symbol, is_market, began_at, sent_at, ticket in found]
+                           _moment(sent_at) if sent_at else None, ticket, Decimal(volume or 0))
+                for magic, order_id, seq, phase, symbol, is_market, began_at, sent_at, ticket, volume in found]
 
     def _put(self, order: Remembered) -> None:
         """Insert it where it is not known yet; what is known stays as it is."""
         sent_at = order.sent_at.isoformat() if order.sent_at else None
         self._file.execute(
-            f"INSERT INTO orders ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+            f"INSERT INTO orders ({_COLUMNS}) VALUES (?{', ?' * 9}) ON CONFLICT DO NOTHING",  # noqa: S608
             (order.magic, order.order_id, order.seq, order.phase, order.symbol, order.is_market,
-             order.began_at.isoformat(), sent_at, order.ticket))
+             order.began_at.isoformat(), sent_at, order.ticket, str(order.volume)))
 
     def _owe(self, magic: int, body: bytes) -> None:
         """The same words are owed once, however often they are asked for."""

@@ -24,7 +24,16 @@ from sdk.rules import Rules
 from sdk.state import Phase, Remembered, State
 from sdk.terminals import Terminal
 from terminal.judging import Outcome, outcome_of
-from terminal.protocol import AccountRef, GatewayError, OrderRequest, OrderType, ResultStatus, TradeResult
+from terminal.protocol import (
+    AccountRef,
+    GatewayError,
+    OrderRequest,
+    OrderType,
+    PendingOrder,
+    Position,
+    ResultStatus,
+    TradeResult,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -105,10 +114,10 @@ class Trader:
         if asked.seconds > self._rules.lease_seconds - self._rules.least_lease_seconds:
             log.warning("lease_nearly_over", order_id=order.order_id, seconds=round(asked.seconds, 1))
             return
-        await self._state.begin(self._remembered(order))
+        await self._state.begin(self._remembered(order, ready.lots))
         if await self._begun(order):
             await self._state.hand_over(order.magic, self._clock.now())
-            await self._send(order, ready, asked)
+            await self._send(order, asked)
 
     async def _begun(self, order: EaOrder) -> bool:
         """Whether the desk knows now that it is being sent. Without its yes it is not."""
@@ -124,10 +133,13 @@ class Trader:
         except Unreadable as error:
             raise Unreachable(f"what cannot be read: {error}") from error
         if until <= self._clock.now():
-            await self.settle(self._remembered(order), Phase.OVER,
-                              Ack(order.order_id, "failed", error="not_executed_in_time"))
+            await self._too_late(order)
             return False
         return True
+
+    async def _too_late(self, order: EaOrder) -> None:
+        await self.settle(self._remembered(order), Phase.OVER,
+                          Ack(order.order_id, "failed", error="not_executed_in_time"))
 
     async def _checked(self, order: EaOrder) -> Ready:
         """What would be sent now; NotTraded when nothing would."""
@@ -135,18 +147,22 @@ class Trader:
         slip, lots = checks.levels(order, market), checks.volume(order, market)
         checks.targets(order, market, lots)
         code = await self._fence.refusal(market.account, market.spec, market.tick, lots, order.stop_loss,
-                                         await self._held())
+                                         await self._held(order.magic))
         if code is not None:
             raise NotTraded(code, for_now=code == "policy_no_heartbeat")
         return Ready(lots, slip)
 
-    async def _held(self) -> Decimal:
-        """The lots that are open or wait, where the fence wants to know."""
+    async def _held(self, own: int) -> Decimal:
+        """The lots that are open or wait, but for the order's ``own``, where the fence wants to know: what was handed
+        over a moment ago, or is being looked for, counts although the terminal does not show it yet."""
         if not self._fence.counts_lots:
             return Decimal(0)
-        held = [position.volume for position in await self._terminal.positions(self._ref)]
-        held += [waiting.volume for waiting in await self._terminal.orders(self._ref)]
-        return sum(held, Decimal(0))
+        shown: list[Position | PendingOrder] = [
+            *await self._terminal.positions(self._ref), *await self._terminal.orders(self._ref)]
+        magics = {one.magic for one in shown} | {own}
+        since = self._clock.now() - timedelta(seconds=self._rules.shows_within_seconds)
+        hidden = [one.volume for one in await self._state.executed_since(since) if one.magic not in magics]
+        return sum((*(one.volume for one in shown), *hidden), Decimal(0))
 
     async def _market(self, order: EaOrder) -> Market:
         account, spec = await self._terminal.account(self._ref), await self._terminal.symbol(self._ref, order.symbol)
@@ -166,17 +182,28 @@ class Trader:
             raise NotTraded("no_conversion_rate")
         return replace(market, loss_per_lot=-result)
 
-    async def _send(self, order: EaOrder, ready: Ready, asked: Stopwatch) -> None:
-        """Hand it over. What was surely not done may be tried again while the lease lasts, and by nobody else."""
+    async def _send(self, order: EaOrder, asked: Stopwatch) -> None:
+        """Hand it over, as everything stands by now: the desk was asked meanwhile. What was surely not done may be
+        tried again while the lease lasts, and by nobody else."""
         pause, tried = self._rules.busy_seconds, 1
-        while (refusal := await self._handed_over(order, ready)) is not None:
-            is_late = (asked.seconds + pause >= self._rules.lease_seconds
-                       or self._clock.now() + timedelta(seconds=pause) >= order.expires_at)
-            if tried == self._rules.tries or is_late or self.is_stopping:
+        while True:
+            ready = await self._checked(order)
+            if self._is_late(order, asked, 0.0):
+                await self._too_late(order)
+                return
+            refusal = await self._handed_over(order, ready)
+            if refusal is None:
+                return
+            if tried == self._rules.tries or self._is_late(order, asked, pause) or self.is_stopping:
                 await self.settle(self._remembered(order), Phase.OVER, refusal)
                 return
             await asyncio.sleep(pause)
-            ready, tried = await self._checked(order), tried + 1
+            tried += 1
+
+    def _is_late(self, order: EaOrder, asked: Stopwatch, later: float) -> bool:
+        """Whether the order is not to be handed over any more, so many seconds later."""
+        return (asked.seconds + later >= self._rules.lease_seconds
+                or self._clock.now() + timedelta(seconds=later) >= order.expires_at)
 
     async def _handed_over(self, order: EaOrder, ready: Ready) -> Ack | None:
         """None when nothing more is to be done here; otherwise what to say if it is not tried again."""
@@ -205,8 +232,11 @@ class Trader:
 
     async def _refuse(self, order: EaOrder, refusal: NotTraded) -> None:
         """Tell the desk why, unless the order will be offered again and may fare better then."""
-        left = order.expires_at - self._clock.now()
-        if refusal.for_now and left > timedelta(seconds=self._rules.lease_seconds + self._rules.least_lease_seconds):
+        known, left = await self._state.order(order.magic), order.expires_at - self._clock.now()
+        # One that was begun is offered again to be looked for only.
+        is_free = known is None or known.phase == Phase.BEGAN
+        another = timedelta(seconds=self._rules.lease_seconds + self._rules.least_lease_seconds)
+        if refusal.for_now and is_free and left > another:
             log.warning("order_waits", order_id=order.order_id, code=refusal.code)
             return
         await self.settle(self._remembered(order), Phase.OVER, Ack(order.order_id, "rejected", error=refusal.code))
@@ -221,6 +251,7 @@ class Trader:
             try:
                 await self._look(order)
             except GatewayError as error:
+                self._missed.pop(order.magic, None)  # who cannot look has not found nothing
                 log.warning("order_not_looked_for", order_id=order.order_id, code=error.code)
 
     async def _look(self, order: Remembered) -> None:
@@ -245,9 +276,10 @@ class Trader:
         log.info("order_settled", order_id=order.order_id, status=ack.status, error=ack.error)
         self._settled()
 
-    def _remembered(self, order: EaOrder) -> Remembered:
+    def _remembered(self, order: EaOrder, lots: Decimal | None = None) -> Remembered:
         return Remembered(order.magic, order.order_id, order.seq, Phase.BEGAN, order.symbol,
-                          order.order_type == OrderType.MARKET, self._clock.now())
+                          order.order_type == OrderType.MARKET, self._clock.now(),
+                          volume=order.volume if lots is None else lots)
 
 
 def _type(order: Remembered) -> OrderType:

@@ -1,5 +1,6 @@
 """What stands between a device and its desk: it passes everything on, or loses it in a chosen way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,13 @@ class Trouble:
 
 
 class Gate:
-    """Listens on a port of its own. ``seen`` are the paths that were asked for, in order."""
+    """Listens on a port of its own. ``seen`` are the paths that were asked for, in order; ``meanwhile`` is done when a
+    path has been answered by the desk, before the device hears of it."""
 
     def __init__(self, desk: str) -> None:
         self._desk, self._troubles = desk, list[Trouble]()
         self.seen: list[str] = []
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self._client: aiohttp.ClientSession
         self._runner: web.AppRunner
 
@@ -62,6 +65,7 @@ class Gate:
         async with self._client.request(request.method, URL(self._desk + request.raw_path, encoded=True),
                                         data=await request.read() or None, headers=headers) as answer:
             body = await answer.read()
+        self.meanwhile.get(request.path, bool)()
         if trouble is not None:
             return _cut(request)
         return web.Response(status=answer.status, body=body, headers={

@@ -9,6 +9,7 @@ from models.order import OrderStatus
 from sandbox.mt5.rules import Request
 from sdk import Policy
 from tests.sdk.floor import LOGIN, Floor
+from tests.sdk.gate import Gate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -139,3 +140,27 @@ async def test_an_order_that_shows_up_after_all_is_believed(shared: Floor) -> No
     order = await shared.until_order(order_id, OrderStatus.FILLED)
     assert shared.traded(order.magic) == D("0.10") and await shared.acks(order_id) == ["failed", "filled"]
     await shared.closes(order_id)
+
+async def test_the_market_is_looked_at_again_when_the_desk_has_been_asked(shared: Floor) -> None:
+    gate = Gate(shared.door.base)
+    gate.meanwhile["/api/v1/ea/begin"] = lambda: shared.broker.set_price("XAUUSD", D("2350.40"), D("2355.40"))
+    async with shared.instead(url=await gate.open(), policy=Policy(max_spread_points=100)):
+        order_id = await shared.approve()
+        order = await shared.until_order(order_id, OrderStatus.REJECTED)
+        assert (order.reason, shared.traded(order.magic)) == ("policy_spread", 0)
+        assert order.sent_at is not None, "it had been begun"
+    shared.set_gold()
+    await gate.close()
+
+
+async def test_lots_that_do_not_show_yet_count_as_open(shared: Floor) -> None:
+    async with shared.instead(policy=Policy(max_total_lots=D("0.15"))):
+        shared.broker.faults.add(LOGIN, "lost_order")
+        lost = await shared.approve()
+        await shared.until_true("it is sent", lambda: not shared.broker.faults.waiting())
+        order = await shared.until_order(await shared.approve(), OrderStatus.REJECTED)
+        assert (order.reason, shared.traded(order.magic)) == ("policy_total_lots", 0)
+        await shared.until_order(lost, OrderStatus.FAILED)
+        other = await shared.approve()
+        await shared.until_order(other, OrderStatus.FILLED)
+        await shared.closes(other)

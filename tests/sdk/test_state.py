@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -131,6 +132,35 @@ async def test_a_day_has_one_beginning(path: Path, memory: State) -> None:
     memory = await again(path, memory)
     assert await memory.day_start("2026-11-26", Decimal(5), None) == Start(Decimal("1000.50"), Decimal("900"))
     assert await memory.day_start("2026-11-27", Decimal(5), None) == Start(Decimal(5), None)
+    assert await memory.day_start("2026-11-26", Decimal(1), None) == Start(Decimal(5), None), "a clock was put back"
+    await memory.close()
+
+
+async def test_a_file_of_the_version_before_is_taken_over(path: Path, memory: State) -> None:
+    await memory.begin(replace(order(), volume=Decimal("0.10")))
+    await memory.hand_over(order().magic, NOW)
+    await memory.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.executescript("ALTER TABLE orders DROP COLUMN volume; PRAGMA user_version = 1")
+    memory = await again(path, memory)
+    await memory.begin(replace(order(2), volume=Decimal("0.20")))
+    await memory.hand_over(order(2).magic, NOW)
+    memory = await again(path, memory)
+    assert [one.volume for one in await memory.executed_since(NOW)] == [Decimal(0), Decimal("0.20")]
+    await memory.close()
+
+
+async def test_what_may_be_open_is_what_was_handed_over_and_not_refused(path: Path, memory: State) -> None:
+    phases = (Phase.SENT, Phase.PLACED, Phase.FILLED, Phase.OVER)
+    for hours in (0, 1):
+        for place, phase in enumerate(phases):
+            one = order(10 * hours + place)
+            await memory.begin(one)
+            await memory.hand_over(one.magic, NOW - timedelta(hours=hours))
+            if phase != Phase.SENT:
+                await memory.settle(one, phase, b"{}")
+    found = await memory.executed_since(NOW - timedelta(seconds=30))
+    assert sorted(int(one.order_id) for one in found) == [0, 1, 2, 10]
     await memory.close()
 
 
