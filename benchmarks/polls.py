@@ -30,7 +30,7 @@ from tests.running import World, free_port
 DEVICES = CONNECTIONS = 200
 POLL = "/api/v1/ea/poll"
 # More than are answered in a second; a round that has come to their end is over.
-PREPARED = 12_000
+PREPARED = 30_000
 # Requests are counted but nobody is refused.
 CONFIG = """
 [limits]

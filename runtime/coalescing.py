@@ -20,13 +20,16 @@ class Coalesced(Generic[Question, Answer]):
         self._answer = answer
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._trips: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     def ask(self, question: Question) -> "asyncio.Future[Answer]":
         """The answer to this question, to be awaited; what goes wrong goes wrong for everyone who waits."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
         if self._trips is None:
-            self._trips = asyncio.create_task(self._travel())
+            # Once for each row of trips: to find the running loop costs a system call.
+            self._loop = asyncio.get_running_loop()
+            self._trips = self._loop.create_task(self._travel())
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting.append((question, future))
         return future
 
     async def _travel(self) -> None:

@@ -10,17 +10,22 @@ NONCE_SECONDS = 180
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"v1=[0-9a-f]{64}")
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 def canonical(method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
     """The text that is signed; ``target`` is path and query exactly as sent."""
-    lines = (method, target, timestamp, nonce, hashlib.sha256(body).hexdigest())
+    lines = (method, target, timestamp, nonce, _hashed(body))
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 def canonical_answer(status: int, nonce: str, body: bytes) -> bytes:
     """The text that is signed in an answer to a device; ``nonce`` is that of its request."""
-    return "\n".join(("RESPONSE", str(status), nonce, hashlib.sha256(body).hexdigest())).encode()
+    return "\n".join(("RESPONSE", str(status), nonce, _hashed(body))).encode()
+
+
+def _hashed(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest() if body else _OF_NOTHING
 
 
 def sign(secret: bytes, text: bytes) -> str:
