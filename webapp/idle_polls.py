@@ -9,10 +9,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from email.utils import format_datetime
+from http import HTTPStatus
 
-from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import web
 from redis.exceptions import RedisError
 
 from services.device_keys import Known
@@ -22,29 +21,14 @@ from webapp.claims import Answer, Claim
 from webapp.middlewares import EVERY_HEADER, new_id
 from webapp.security import now
 from webapp.signed import Signed, headers_of, is_genuine
+from webapp.whole import Form, goes_on
 from wire import signing
 
 _stdlib = logging.getLogger("webapp.middlewares")
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 POLL = "/api/v1/ea/poll"
-_HEAD = "HTTP/1.1 204 No Content\r\n" + "".join(f"{name}: {value}\r\n" for name, value in EVERY_HEADER)
-
-
-class Nothing(web.StreamResponse):
-    """204 with its head as it is sent, on a connection that goes on: to put a head together from its headers takes as
-    long as everything else here."""
-
-    def __init__(self, head: bytes) -> None:
-        super().__init__(status=204)
-        self._head = head
-        self._keep_alive = True
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Send all of it."""
-        await request.writer.write(self._head)
-        self._eof_sent = True
-        return request.writer
+FORM = Form(HTTPStatus.NO_CONTENT, EVERY_HEADER)
 
 
 class IdlePolls:
@@ -53,7 +37,6 @@ class IdlePolls:
     def __init__(self, app: web.Application, serve: Serve) -> None:
         self._serve, self._desk = serve, app[keys.desk]
         self._claims, self._most = app[keys.claims], app[keys.limits].most("signed")
-        self._dated = 0, ""
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """A request for POLL."""
@@ -69,19 +52,11 @@ class IdlePolls:
         self._desk.sightings.note(said.key_id, moment.timestamp(), int(said.timestamp))
         signature = signing.sign(known.key.secret, signing.canonical_answer(204, said.nonce, b""))
         self._desk.metrics.answers.count("GET", POLL, 204, time.perf_counter() - began)
-        return Nothing(f"{_HEAD}X-Request-Id: {new_id()}\r\nX-Signature: {signature}\r\n"
-                       f"Date: {self._date(moment)}\r\n\r\n".encode())
-
-    def _date(self, moment: datetime) -> str:
-        """As HTTP has it; made once a second."""
-        second = int(moment.timestamp())
-        if self._dated[0] != second:
-            self._dated = second, format_datetime(moment, usegmt=True)
-        return self._dated[1]
+        return FORM.filled(moment, ("X-Request-Id", new_id()), ("X-Signature", signature))
 
     def _idle(self, request: web.BaseRequest, moment: datetime) -> tuple[Known, Signed] | None:
         """Whose request it is, when everything but Redis says that it is in order and that there is nothing to do."""
-        if request.method != "GET" or request.body_exists or not _goes_on(request) \
+        if request.method != "GET" or request.body_exists or not goes_on(request) \
                 or _stdlib.isEnabledFor(logging.DEBUG):
             return None
         try:
@@ -103,11 +78,6 @@ class IdlePolls:
                                                 moment.timestamp(), self._most))
         except (RedisError, OSError, TimeoutError) as error:
             return error
-
-
-def _goes_on(request: web.BaseRequest) -> bool:
-    """Whether the connection is one of today, and stays open."""
-    return request.version == HttpVersion11 and request.keep_alive
 
 
 def _is_plain(known: Known) -> bool:

@@ -7,20 +7,21 @@ What such an answer bears is what every answer bears; whatever is not sure goes 
 
 import logging
 import time
+from http import HTTPStatus
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from webapp import keys, middlewares
 from webapp.idle_polls import POLL, IdlePolls, Serve
 from webapp.middlewares import EVERY_HEADER, new_id
 from webapp.security import now, remembered
+from webapp.whole import Form, Whole, goes_on
 
 _stdlib = logging.getLogger("webapp.middlewares")
 
 PRIMARY, BEFORE, AFTER = "/api/v1/positions", "/api/v1/accounts/", "/positions"
 OF_ACCOUNT = BEFORE + "{id}" + AFTER
-HEADERS = CIMultiDict((*EVERY_HEADER, ("Content-Type", "application/json")))
+FORM = Form(HTTPStatus.OK, (*EVERY_HEADER, ("Content-Type", "application/json")))
 LONGEST_NUMBER = 18
 
 
@@ -41,9 +42,9 @@ class Lane:
         except Exception as error:
             return middlewares.escaped(error, request)
 
-    def _found(self, request: web.BaseRequest) -> web.Response | None:
+    def _found(self, request: web.BaseRequest) -> Whole | None:
         path = request.raw_path
-        if not path.endswith(AFTER) or request.method != "GET":
+        if not path.endswith(AFTER) or request.method != "GET" or not goes_on(request):
             return None
         if path == PRIMARY:
             return self._recent(request, PRIMARY, None)
@@ -52,7 +53,7 @@ class Lane:
             return self._recent(request, OF_ACCOUNT, int(number))
         return None
 
-    def _recent(self, request: web.BaseRequest, route: str, account_id: int | None) -> web.Response | None:
+    def _recent(self, request: web.BaseRequest, route: str, account_id: int | None) -> Whole | None:
         """The answer of a moment ago, where nobody has to be asked whether it still is the one."""
         began, moment, desk = time.perf_counter(), now(), self._desk
         told = remembered(request, self._verdicts, moment)
@@ -64,7 +65,6 @@ class Lane:
                 or not self._limits.passes("reads", str(told.user_id)):
             return None
         desk.looks.note(row.id, moment)
-        response = web.Response(body=found.answer.body, headers=HEADERS)
-        response.headers["X-Request-Id"] = new_id()
         desk.metrics.answers.count("GET", route, 200, time.perf_counter() - began)
-        return response
+        body = found.answer.body
+        return FORM.filled(moment, ("X-Request-Id", new_id()), ("Content-Length", str(len(body))), body=body)

@@ -1,6 +1,8 @@
-"""The short way of polls: its answers are those of the long way, on connections of every kind."""
+"""The short ways of polls and of positions: their answers are those of the long way, on connections of every kind."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,8 @@ async def key(door: Door) -> Key:
     return made
 
 
-def written(headers: dict[str, str], *more: str, version: str = "1.1") -> bytes:
-    lines = (f"GET {POLL} HTTP/{version}", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items()),
+def written(headers: dict[str, str], *more: str, version: str = "1.1", path: str = POLL) -> bytes:
+    lines = (f"GET {path} HTTP/{version}", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items()),
              *more, "", "")
     return "\r\n".join(lines).encode()
 
@@ -70,3 +72,23 @@ async def test_who_hangs_up_disturbs_nobody(door: Door, key: Key) -> None:
         writer.transport.abort()
     heads, _ = await spoken(door, written(signed(key)))
     assert len(heads) == 1
+
+
+async def positions(door: Door, bearer: dict[str, str], *more: str) -> tuple[list[str], dict[str, str], Any]:
+    """The names of the headers in their order, what they say, and the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(door.base.rsplit(":", 1)[1]))
+    writer.write(written(bearer, *more, path="/api/v1/positions"))
+    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    head = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[:-2])}
+    body = json.loads(await reader.readexactly(int(head["content-length"])))
+    writer.close()
+    assert status == "HTTP/1.1 200 OK", body
+    return list(head), {name: head[name] for name in head.keys() - OURS}, body
+
+
+async def test_positions_too(door: Door) -> None:
+    bearer = {"Authorization": f"Bearer {(await door.person())[1]}"}
+    await positions(door, bearer)
+    order, short, shown = await positions(door, bearer)
+    assert order[-1] == "date", "it went the short way"
+    assert (await positions(door, bearer, "Connection: close"))[1:] == (short, shown)
