@@ -85,12 +85,12 @@ class Fence:
         """The desk has just taken a report."""
         self._heard = Stopwatch()
 
-    async def look(self, account: AccountSnapshot) -> Day:
-        """How the day stands; the first look at a day is its beginning."""
+    async def look(self, account: AccountSnapshot, own: int | None = None) -> Day:
+        """How the day stands for the order with the magic ``own``; the first look at a day is its beginning."""
         now = self._clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         start = await self._state.day_start(f"{midnight:%Y-%m-%d}", account.equity, account.net_deposits)
-        return Day(lost_since(start, account), await self._state.traded_since(midnight),
+        return Day(lost_since(start, account), await self._state.traded_since(midnight, own),
                    self._heard.seconds if self._heard is not None else None)
 
     @property
@@ -104,6 +104,6 @@ class Fence:
         return self._policy.max_total_lots is not None
 
     async def refusal(self, account: AccountSnapshot, spec: SymbolSpec, tick: Tick, volume: Decimal,
-                      stop_loss: Decimal | None, held: Decimal) -> str | None:
-        """Why the fence keeps an order in; None when it may go."""
-        return refusal(self._policy, await self.look(account), spec, tick, volume, stop_loss, held)
+                      stop_loss: Decimal | None, held: Decimal, own: int) -> str | None:
+        """Why the fence keeps the order with the magic ``own`` in; None when it may go."""
+        return refusal(self._policy, await self.look(account, own), spec, tick, volume, stop_loss, held)

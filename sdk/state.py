@@ -173,10 +173,11 @@ class State:
         """The desk has taken it, or never will."""
         await self._write(lambda: self._file.execute("DELETE FROM acks WHERE id = ?", (ack.id,)))
 
-    async def traded_since(self, moment: datetime) -> int:
-        """How many orders have been handed over since then."""
+    async def traded_since(self, moment: datetime, but: int | None = None) -> int:
+        """How many orders have been handed over since then, without the one of the magic ``but``."""
         return await self._do(lambda: int(self._file.execute(
-            "SELECT count(*) FROM orders WHERE sent_at >= ?", (moment.isoformat(),)).fetchone()[0]))
+            "SELECT count(*) FROM orders WHERE sent_at >= ? AND magic IS NOT ?",
+            (moment.isoformat(), but)).fetchone()[0]))
 
     async def highest_forgotten(self) -> int:
         """The highest number of an order that is not remembered any more."""

@@ -147,7 +147,7 @@ class Trader:
         slip, lots = checks.levels(order, market), checks.volume(order, market)
         checks.targets(order, market, lots)
         code = await self._fence.refusal(market.account, market.spec, market.tick, lots, order.stop_loss,
-                                         await self._held(order.magic))
+                                         await self._held(order.magic), order.magic)
         if code is not None:
             raise NotTraded(code, for_now=code == "policy_no_heartbeat")
         return Ready(lots, slip)

@@ -164,3 +164,13 @@ async def test_lots_that_do_not_show_yet_count_as_open(shared: Floor) -> None:
         other = await shared.approve()
         await shared.until_order(other, OrderStatus.FILLED)
         await shared.closes(other)
+
+
+async def test_an_order_does_not_count_against_itself(shared: Floor) -> None:
+    before = len([order for order in await shared.orders() if order.sent_at is not None])
+    async with shared.instead(policy=Policy(max_orders_a_day=before + 1, max_total_lots=D("0.10"))):
+        last = await shared.approve()
+        await shared.until_order(last, OrderStatus.FILLED)
+        await shared.closes(last)
+        order = await shared.until_order(await shared.approve(), OrderStatus.REJECTED)
+        assert order.reason == "policy_max_orders"

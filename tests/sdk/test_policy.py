@@ -83,7 +83,7 @@ async def test_the_days_beginning_is_the_first_look_at_it(memory: State) -> None
     fence.heard()
 
     async def code(equity: int) -> str | None:
-        return await fence.refusal(replace(ACCOUNT, equity=D(equity)), SPEC, TICK, D("0.1"), D(2300), D(0))
+        return await fence.refusal(replace(ACCOUNT, equity=D(equity)), SPEC, TICK, D("0.1"), D(2300), D(0), 1)
 
     assert [await code(equity) for equity in (950, 901, 900, 950)] == [None, None, "policy_daily_loss", None]
     clock.set(int(NOW.timestamp()) + 86_400, 0.0, 0.0)
