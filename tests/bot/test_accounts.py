@@ -18,10 +18,11 @@ from models.device import Device, DeviceSnapshot
 from models.position import ActKind, ActStatus, PositionAct
 from models.user import User
 from services import accounts, outbox
+from services.positions import Portfolio
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef, OrderRequest, OrderType, Position, Side
 from tests.bot.conftest import APP, Chat
-from tests.running import buttons
+from tests.running import buttons, until
 from tests.webapp.devices_stage import position, report
 
 GAP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
@@ -62,6 +63,16 @@ async def hold(chat: Chat, account: Account, magic: int = 1, volume: str = "0.10
     assert result.ticket is not None, result
     await chat.desk.positions.forget(account.id)
     return result.ticket
+
+
+async def portfolio_of(chat: Chat, account: Account) -> Portfolio:
+    """What is open, once it is shown: on a machine that stands still for seconds that may be what was before."""
+    async def there() -> Portfolio | None:
+        found = await chat.desk.positions.live(account, datetime.now(UTC), force=True)
+        return found if found.positions else None
+
+    found: Portfolio = await until("the position is shown", there)
+    return found
 
 
 async def said(chat: Chat, user: int, command: str, words: str) -> dict[str, Any]:
@@ -223,7 +234,7 @@ async def test_a_volume_of_any_broker_is_asked_about(chat: Chat, volume: str) ->
     user = await chat.person()
     account = await account_of(chat, user)
     await hold(chat, account)
-    found = await chat.desk.positions.live(account, datetime.now(UTC), force=True)
+    found = await portfolio_of(chat, account)
     held = replace(found.positions[0], ticket=2**64 - 1, volume=Decimal(volume))
     account.id = 999_999_999_999
     data = positions.question_keyboard(9_999_999_999_999, account, held).inline_keyboard[0][0].callback_data
@@ -295,7 +306,7 @@ async def test_lists_fit_into_a_message_whatever_they_hold(chat: Chat) -> None:
     assert len(positions.accounts(many, [None] * 21)) < 4096 and "more in the app" in positions.accounts(
         many, [None] * 21)
     await hold(chat, await account_of(chat, user))
-    found = await chat.desk.positions.live(await account_of(chat, user), datetime.now(UTC), force=True)
+    found = await portfolio_of(chat, await account_of(chat, user))
     held: Position = replace(found.positions[0], symbol="&" * 32, ticket=2**64 - 1)
     crowded = replace(found, positions=(held,) * 30)
     assert len(positions.written(account, crowded, datetime.now(UTC))) < 4096
