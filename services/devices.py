@@ -180,7 +180,9 @@ async def _stop_vouching(session: AsyncSession, device_id: str, trouble: str, no
             .order_by(DeviceSnapshot.received_at.desc(), Device.id).limit(1))
         if account.device_id is None:
             await session.flush()
-            await accounts.mark_broken(session, account.id, trouble, now, tells=False)
+            # What is said while holding the turn is meant for what stands now, however long the turn was waited for.
+            at = max(now, account.verified_at or now)
+            await accounts.mark_broken(session, account.id, trouble, at, tells=False)
 
 
 async def rotate(session: AsyncSession, vault: Vault, user_id: int, device_id: str, now: datetime,

@@ -14,7 +14,7 @@ from services import accounts, acting, background, recovery, targets
 from services.acting import LEASE
 from services.targets import UNSEEN_PAUSE
 from tests.running import until
-from tests.services.test_acts import Points
+from tests.services.test_act_deaths import Points
 from tests.terminal_mt5.net_side import EVERY, LOGIN, NetSide
 from tests.terminal_mt5.test_targets import FIRST, LAST, SHARE, overlay, side
 

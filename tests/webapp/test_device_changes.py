@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from models.account import Account
 from models.device import Device
-from services import device_keys, tiers
+from services import device_keys, devices, tiers
 from tests.webapp import documented
 from tests.webapp.conftest import Door
 from tests.webapp.devices_stage import SNAPSHOT, Key, push, register, report
@@ -212,6 +212,16 @@ class TestAccounts:
         again = await linked(door, token, other)
         assert (again["id"], again["status"]) == (first["id"], "verified")
         assert (await account_of(door, second["id"])).device_id == key[0]
+
+    async def test_revoking_ends_also_what_was_linked_while_it_waited_for_its_turn(self, door: Door) -> None:
+        token = await vip(door)
+        key, asked_at = await register(door, token), datetime.now(UTC)
+        account = await linked(door, token, key)
+        user_id = (await account_of(door, account["id"])).user_id
+        async with door.desk.database.writing() as session:
+            await devices.revoke(session, user_id, key[0], asked_at)
+        row = await account_of(door, account["id"])
+        assert (row.device_id, row.status, row.trouble) == (None, "broken", "device_revoked")
 
     async def test_one_that_reports_another_account_does_not_take_over(self, door: Door) -> None:
         token = await vip(door)
