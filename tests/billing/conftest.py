@@ -86,6 +86,15 @@ class Till:
             assert answer.status < 300, (path, found)
             return found
 
+    async def hold(self) -> None:
+        """From now on the stand-in keeps its events; what it was sending has arrived."""
+
+        async def nothing_is_under_way() -> bool:
+            return not await self.look("/events?state=pending")
+
+        await until("no event is under way", nothing_is_under_way)
+        await self.control("/hold")
+
     async def look(self, path: str) -> Any:
         async with self.client.get(f"{self.stripe}/control/stripe{path}") as answer:
             return await answer.json(content_type=None)

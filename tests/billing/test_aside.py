@@ -40,7 +40,7 @@ def details(till: Till) -> Callable[[str], Awaitable[tuple[int, Any]]]:
 @pytest.mark.parametrize("change", [{"livemode": True}, {"account": "acct_another"}])
 async def test_an_event_of_another_mode_or_account_is_held_back(till: Till, change: dict[str, Any]) -> None:
     user, token = await till.person()
-    await till.control("/hold")
+    await till.hold()
     await till.buy(token)
     foreign = event({"id": "in_1", "object": "invoice"}, id="evt_foreign", **change)
     assert await send(till, foreign) == (200, {"received": True})
@@ -67,7 +67,7 @@ async def test_what_redis_has_seen_and_the_database_has_not_is_handled(till: Til
     """A process may have died between the two: the next delivery has the same bytes and must count."""
     user, token = await till.person()
     await till.settle()
-    await till.control("/hold")
+    await till.hold()
     await till.buy(token)
     raw = (await events(till))["invoice.paid"]
     await till.desk.redis.set(f"hint:webhook:{hashlib.sha256(raw).hexdigest()}", b"1", ex=600)
@@ -86,7 +86,7 @@ async def test_a_known_body_is_told_from_its_hint_without_the_writer(till: Till)
 async def test_an_event_in_another_version_is_taken_and_counted(till: Till) -> None:
     user, token = await till.person()
     await till.settle()
-    await till.control("/hold")
+    await till.hold()
     await till.buy(token)
     raw = (await events(till))["invoice.paid"].replace(b"2026-10-28.endive", b"2019-01-01.ancient")
     assert await send(till, raw) == (200, {"received": True})

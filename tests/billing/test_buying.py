@@ -140,7 +140,7 @@ async def test_up_now_and_paid_down_at_the_end_and_free(till: Till) -> None:
 
 async def test_lost_webhooks_are_found_by_asking(till: Till) -> None:
     user, token = await till.person()
-    await till.control("/hold")
+    await till.hold()
     await till.settle()
     await till.buy(token)
     await till.settle()

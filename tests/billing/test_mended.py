@@ -96,7 +96,7 @@ class TestKeys:
 
 class TestLeases:
     async def test_whoever_lost_the_lease_writes_nothing(self, till: Till) -> None:
-        await till.control("/hold")
+        await till.hold()
         _, token = await till.person()
         await till.buy(token)
         [state] = (await till.payments.subscription_page(None))[0]
@@ -119,7 +119,7 @@ class TestLeases:
 
 class TestOfNobody:
     async def test_a_lost_dispute_of_an_unknown_invoice_is_booked(self, till: Till) -> None:
-        await till.control("/hold")
+        await till.hold()
         _, token = await till.person()
         await till.buy(token)
         opened = await till.control(f"/charges/{await charge_of(till)}/dispute", {"kind": "fraudulent"})
@@ -137,7 +137,7 @@ class TestOfNobody:
         assert await till.entries(LedgerKind.DISPUTE) == 1
 
     async def test_a_subscription_of_nobody_is_held_for_a_person(self, till: Till) -> None:
-        await till.control("/hold")
+        await till.hold()
         customer = (await till.payments._client.v1.customers.create_async({})).id
         price = await till.payments._price_id("premium")
         made = await till.payments._client.v1.checkout.sessions.create_async({
@@ -198,7 +198,7 @@ class TestMissed:
     async def test_only_what_concerns_us_is_stored_and_of_every_page(
             self, till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stripe_provider, "PAGE", 2)
-        await till.control("/hold")
+        await till.hold()
         await till.payments.ensure_price("vip", Money(9999, "usd"))
         since = datetime.now(UTC) - DAY
         assert await reconciliation.missed(till.payments, till.cashier, since, datetime.now(UTC)) == 0
@@ -211,7 +211,7 @@ class TestMissed:
 
 class TestLooks:
     async def test_an_invoice_of_nothing_is_looked_at_once(self, till: Till) -> None:
-        await till.control("/hold")
+        await till.hold()
         client = till.payments._client.v1
         coupon = await client.coupons.create_async({"percent_off": 100, "duration": "once"})
         await client.promotion_codes.create_async(
@@ -231,7 +231,7 @@ class TestLooks:
 
     @pytest.mark.parametrize("state", [InboxState.PENDING, InboxState.DEAD, InboxState.HELD])
     async def test_what_waits_or_was_given_up_is_not_queued_again(self, till: Till, state: InboxState) -> None:
-        await till.control("/hold")
+        await till.hold()
         _, token = await till.person()
         await till.buy(token)
         assert await reconciliation.strayed(till.payments, till.cashier, datetime.now(UTC)) == 2

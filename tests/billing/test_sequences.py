@@ -254,7 +254,7 @@ class Subscriber:
 async def subscriber(till: Till) -> Subscriber:
     """Someone new who has paid; our side has heard of the subscription and of nothing else."""
     user, token = await till.person(secrets.randbelow(10**9) + 10**6)
-    await till.control("/hold")
+    await till.hold()
     before = {event["id"] for event in await till.look("/events")}
     session_id = await till.buy(token)
     session = await api(till).v1.checkout.sessions.retrieve_async(session_id)

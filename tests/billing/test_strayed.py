@@ -16,8 +16,8 @@ from tests.billing.conftest import DAY, Till
 @pytest.fixture(autouse=True)
 async def deaf(till: Till) -> None:
     await till.payments.ensure_price("premium", Money(2999, "usd"))
+    await till.hold()
     await till.settle()
-    await till.control("/hold")
 
 
 async def look(till: Till) -> int:
@@ -78,7 +78,7 @@ async def test_how_far_back_the_first_look_goes(till: Till) -> None:
             await inbox.store(session, SOURCE, [inbox.Delivery(name, name, b"{}")], at)
 
     async with till.desk.database.writing() as session:
-        await session.execute(delete(InboxItem))  # what came late of the prices being made
+        await session.execute(delete(InboxItem))  # what came of the prices being made
     await hear("evt_old", now - 90 * DAY)
     assert await since() == now - 29 * DAY, "no further than Stripe keeps them"
     await hear("evt_newer", now - 20 * DAY)

@@ -95,7 +95,7 @@ async def test_what_never_happened_is_given_up_in_time_and_may_be_tried_anew(til
 async def test_who_has_paid_on_the_page_before_gets_no_second_one(till: Till) -> None:
     """The event is still on its way: the page itself says that it was paid."""
     user, token = await till.person()
-    await till.control("/hold")
+    await till.hold()
     await till.settle()
     await till.buy(token)
     status, problem = await ask(till, token, "/checkout", {"tier": "premium"}, "again")

@@ -56,7 +56,7 @@ async def events(till: Till) -> dict[str, bytes]:
 async def test_a_thousand_of_one_event_are_one_charge_and_one_grant(till: Till) -> None:
     user, token = await till.person()
     await till.settle()
-    await till.control("/hold")
+    await till.hold()
     await till.buy(token)
     raw = (await events(till))["invoice.paid"]
     gate = asyncio.Semaphore(64)
@@ -82,7 +82,7 @@ async def test_every_order_of_the_four_events_ends_the_same(till: Till, order: t
              "invoice.paid"]
     user, token = await till.person()
     await till.settle()
-    await till.control("/hold")
+    await till.hold()
     await till.buy(token)
     told = await events(till)
     updated = {**json.loads(told[kinds[1]]), "id": "evt_updated", "type": kinds[2]}

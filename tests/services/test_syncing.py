@@ -190,11 +190,11 @@ async def test_an_order_that_was_given_up_and_filled_after_all_is_adopted(scene:
     async with scene.desk.database.reading() as session:
         unclear = await session.get_one(Order, order_id)
     assert unclear.status == "unknown" and unclear.magic is not None and unclear.volume is not None
-    await scene.execute(scene.now + SECOND * 31)
+    await scene.execute(scene.now + MINUTE * 2)
     assert (await scene.order()).reason == "not_executed"
     late = orders.request(unclear, unclear.magic, "EURUSD", unclear.volume)
     await PaperGateway.send(scene.line, accounts.ref(account), late)
-    await scene.syncer.sync(account.id, scene.now + SECOND * 40)
+    await scene.syncer.sync(account.id, scene.now + MINUTE * 3)
     assert ((await scene.order()).status, (await scene.order()).reason) == ("filled", None)
 
 

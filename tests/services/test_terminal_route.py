@@ -148,7 +148,7 @@ async def test_an_answer_that_leaves_it_open_is_no_answer(desk: Desk, line: Trou
     answering(line, TradeResult(status, retcode, 5, None, None, None))
     await run(live("w"), now)
     assert (await order(desk, order_id)).status == "unknown"
-    await run(live("w"), now + timedelta(seconds=31))
+    await run(live("w"), now + timedelta(minutes=2))
     ended = await order(desk, order_id)
     assert (ended.status, ended.reason) == ("expired", "not_executed") and line.calls["send"] == 1
 
