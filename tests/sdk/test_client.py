@@ -1,5 +1,7 @@
 """The client at a real desk's door, with the real worker at the sandbox's broker."""
 
+import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from models.order import OrderStatus
 from sandbox.mt5.rules import Request
 from sdk import Policy
+from tests.sdk.brisk import BRISK
 from tests.sdk.floor import LOGIN, Floor
 from tests.sdk.gate import Gate
 
@@ -174,3 +177,34 @@ async def test_an_order_does_not_count_against_itself(shared: Floor) -> None:
         await shared.closes(last)
         order = await shared.until_order(await shared.approve(), OrderStatus.REJECTED)
         assert order.reason == "policy_max_orders"
+
+
+async def test_nothing_is_sent_when_the_lease_is_over(shared: Floor) -> None:
+    gate = Gate(shared.door.base)
+    gate.meanwhile["/api/v1/ea/begin"] = lambda: shared.broker.faults.add(
+        LOGIN, "hang", seconds=4.0, call="symbol_info_tick")
+    rules = replace(BRISK, lease_seconds=3.5, least_lease_seconds=1.0)
+    async with shared.instead(url=await gate.open(), rules=rules):
+        order_id = await shared.approve()
+        order = await shared.until_order(order_id, OrderStatus.FAILED)
+        assert (order.reason, shared.traded(order.magic)) == ("not_executed_in_time", 0)
+        assert order.sent_at is not None, "it had been begun"
+    await gate.close()
+
+
+async def test_a_terminal_that_cannot_be_asked_has_not_found_nothing(shared: Floor) -> None:
+    """An order is given up when it did not show for a while, and no part of that is time in which nobody looked."""
+    looks, calls = "history_orders_get", shared.broker.calls
+    async with shared.instead():
+        shared.broker.faults.add(LOGIN, "lost_order")
+        order_id = await shared.approve()
+        await shared.until_true("it is sent", lambda: not shared.broker.faults.waiting())
+        calls.clear()
+        await shared.until_true("it is looked for twice", lambda: calls.count((int(LOGIN), looks)) > 1)
+        shared.broker.faults.add(LOGIN, "fail", 1_000_000, call="history_deals_get")
+        blind = time.monotonic() + 2 * BRISK.shows_within_seconds
+        await shared.until_true("nobody could look for long", lambda: time.monotonic() > blind)
+        calls.clear()
+        shared.broker.faults.clear_for(LOGIN)
+        await shared.until_order(order_id, OrderStatus.FAILED)
+        assert calls.count((int(LOGIN), looks)) > 1
