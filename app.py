@@ -40,6 +40,7 @@ from sandboxed import Surroundings
 from services import accounts, approvals, background, canary, execution, recovery, replays, syncing, users
 from services.auth import Tokens
 from services.desk import Desk, Onboarding, Wakes
+from services.device_counters import DeviceCounters
 from services.device_keys import DeviceKeys
 from services.device_rules import DeviceRules
 from services.event_hub import EventHub
@@ -225,8 +226,8 @@ def desk_of(settings: Settings, database: Database, redis: Redis, gateway: Paper
                          written=presenters.written, start=supervisor.spawn,
                          changed=events.account_changed),
         owners=Owners(database, redis, supervisor.spawn), events=events,
-        device_keys=DeviceKeys(database, redis, vault, supervisor.spawn), sightings=Sightings(database),
-        waiting_orders=WaitingOrders(database),
+        device_keys=DeviceKeys(database, redis, vault, supervisor.spawn),
+        device_counters=DeviceCounters(redis), sightings=Sightings(database), waiting_orders=WaitingOrders(database),
         looks=Looks(redis, timedelta(minutes=facts.positions.warm_minutes)),
         approval_rules=approvals.Rules(catalogue, facts.approvals.card_settle_seconds * seconds,
                                        facts.orders.execute_within_seconds * seconds),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to ask what. Requests that are good ``once`` are not made again."""
+    """Whom to ask what. Requests that are good ``once`` are dealt out: no two connections have one, and none comes
+    again."""
 
     port: int
     asks: Sequence[Ask]
@@ -38,17 +40,20 @@ class Target:
 
 @dataclass(slots=True)
 class Turn:
-    """Requests handed out in turn until the time is over, or none is left."""
+    """Requests handed out in turn until the time is over, or none is left for a connection."""
 
     target: Target
     until: float
+    connections: int
     next: int = 0
     seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def take(self) -> Ask | None:
-        """The next request."""
+    def take(self, connection: int, taken: int) -> Ask | None:
+        """The next request of this connection, which has taken so many."""
         asks, number = self.target.asks, self.next
+        if self.target.once:
+            number = connection + taken * self.connections
         if time.perf_counter() >= self.until or (self.target.once and number >= len(asks)):
             return None
         self.next += 1
@@ -58,8 +63,8 @@ class Turn:
 class Connection(asyncio.Protocol):
     """One connection: it asks again as soon as it is answered."""
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    def __init__(self, turn: Turn, number: int) -> None:
+        self._turn, self._number, self._taken = turn, number, 0
         self._buffer = b""
         self._asked = 0.0
         self._ask = turn.target.asks[0]
@@ -96,11 +101,12 @@ class Connection(asyncio.Protocol):
             self._turn.wrong.append((head[:60] + b" " + body[:100]).decode("utf-8", "replace"))
 
     def _go_on(self) -> None:
-        ask = self._turn.take()
+        ask = self._turn.take(self._number, self._taken)
         if ask is None:
             self.over.set_result(None)
             self._transport.close()
             return
+        self._taken += 1
         self._ask, self._asked = ask, time.perf_counter()
         self._transport.write(ask.request)
 
@@ -108,10 +114,11 @@ class Connection(asyncio.Protocol):
 async def _slice(target: Target, connections: int, seconds: float, first: int) -> tuple[Turn, float]:
     """What came of it, and how long it took."""
     began = time.perf_counter()
-    turn = Turn(target, began + seconds, first)
+    turn = Turn(target, began + seconds, connections, first)
     loop = asyncio.get_running_loop()
-    made = await asyncio.gather(*(loop.create_connection(lambda: Connection(turn), "127.0.0.1", target.port)
-                                  for _ in range(connections)))
+    made = await asyncio.gather(*(
+        loop.create_connection(partial(Connection, turn, number), "127.0.0.1", target.port)
+        for number in range(connections)))
     await asyncio.gather(*(connection.over for _, connection in made))
     return turn, time.perf_counter() - began
 

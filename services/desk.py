@@ -11,6 +11,7 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervisor, Wake
 from services import approvals, execution
 from services.auth import Tokens
+from services.device_counters import DeviceCounters
 from services.device_keys import DeviceKeys
 from services.device_rules import DeviceRules
 from services.event_hub import EventHub
@@ -66,6 +67,7 @@ class Desk:
     positions: Reader
     owners: Owners
     device_keys: DeviceKeys
+    device_counters: DeviceCounters
     sightings: Sightings
     waiting_orders: WaitingOrders
     events: EventHub

@@ -7,9 +7,11 @@ that has forgotten, or another one that has taken its place, is told of new ones
 about a thousand sealed requests.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Update, and_, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
@@ -17,31 +19,42 @@ from sqlalchemy.sql.elements import ColumnElement
 from models.database import Database
 from models.device import Device
 from runtime import valkey
-from runtime.line import Script
-from services.desk import Desk
+from runtime.coalescing import Coalesced
+from runtime.line import Script, Word
 from services.errors import CounterUsed, TryLater, Unauthenticated
 from wire.envelope import MOST_COUNTER
+
+if TYPE_CHECKING:
+    from services.desk import Desk
 
 STRIDE = 1024
 KEEP_SECONDS = 30 * 24 * 3600
 
-# KEYS: where the last one is; ARGV: the counter, up to where one may go on if it is beyond (0: not given), how long to
-# keep it. A server that has been started anew, or another one, may know an older state than the last: its run_id tells.
-# Answers whether it was taken, is used or lies beyond what is known, and the last one.
+# KEYS: where the last one of each is. ARGV: how long to keep them; then of each the counter, and up to where one may go
+# on if it is beyond (0: not given). A server that has been started anew, or another one, may know an older state than
+# the last: its run_id tells. Answers for each whether it was taken, is used or lies beyond what is known, and the last.
 _TAKE = Script("""
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-local kept = redis.call('HMGET', KEYS[1], 'run', 'last', 'ceiling')
-local last, ceiling = '0', '0'
-if kept[1] and kept[1] == run then last, ceiling = kept[2], kept[3] end
-local counter = tonumber(ARGV[1])
-if counter <= tonumber(last) then return {'used', last} end
-if counter > tonumber(ceiling) then
-  if counter > tonumber(ARGV[2]) then return {'beyond', last} end
-  ceiling = ARGV[2]
+local answers = {}
+for number, name in ipairs(KEYS) do
+  local asked, granted = ARGV[number * 2], ARGV[number * 2 + 1]
+  local kept = redis.call('HMGET', name, 'run', 'last', 'ceiling')
+  local last, ceiling = '0', '0'
+  if kept[1] and kept[1] == run then last, ceiling = kept[2], kept[3] end
+  local counter, verdict = tonumber(asked), 'taken'
+  if counter <= tonumber(last) then
+    verdict = 'used'
+  elseif counter > tonumber(ceiling) and counter > tonumber(granted) then
+    verdict = 'beyond'
+  else
+    if counter > tonumber(ceiling) then ceiling = granted end
+    last = asked
+    redis.call('HSET', name, 'run', run or '', 'last', last, 'ceiling', ceiling)
+    redis.call('EXPIRE', name, ARGV[1])
+  end
+  answers[number] = {verdict, last}
 end
-redis.call('HSET', KEYS[1], 'run', run or '', 'last', ARGV[1], 'ceiling', ceiling)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {'taken', ARGV[1]}
+return answers
 """)
 
 
@@ -52,40 +65,62 @@ class SealingKey(NamedTuple):
     key_number: int
 
 
-class _Said(NamedTuple):
+class Said(NamedTuple):
+    """``verdict`` is taken, used or beyond; ``last`` the last counter that was taken."""
+
     verdict: str
     last: int
 
 
-async def accept(desk: Desk, key: SealingKey, counter: int, now: datetime) -> None:
+class _Take(NamedTuple):
+    key: SealingKey
+    counter: int
+    granted: int
+
+
+class DeviceCounters:
+    """What Redis knows of counters. Those who ask in the same turn of the event loop share a trip."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._line = valkey.line_of(redis)
+        self._trips: Coalesced[_Take, Said] = Coalesced(self._travel)
+
+    async def take(self, key: SealingKey, counter: int, granted: int = 0) -> Said:
+        """Use a counter up, if it is not beyond what Redis has leave for, or was ``granted``; TryLater while it is
+        away."""
+        try:
+            return await self._trips.ask(_Take(key, counter, granted))
+        except (RedisError, OSError, TimeoutError) as error:
+            raise TryLater("Counters cannot be told apart right now.") from error
+
+    async def _travel(self, takes: Sequence[_Take]) -> Sequence[Said]:
+        names = [f"device:counter:v1:{key.device_id}:{key.key_number}" for key, _, _ in takes]
+        words: list[Word] = [KEEP_SECONDS]
+        for _, counter, granted in takes:
+            words += counter, granted
+        found = await self._line.run(2 * valkey.PATIENCE, _TAKE, names, words)
+        return [Said(verdict.decode(), int(last)) for verdict, last in found]
+
+
+async def accept(desk: "Desk", key: SealingKey, counter: int, now: datetime) -> None:
     """Use a counter up; CounterUsed, TryLater while Redis is away, Unauthenticated once the secret is over."""
-    said = await _take(desk, key, counter, 0)
+    said = await desk.device_counters.take(key, counter)
     if said.verdict == "beyond":
         said = await _beyond(desk, key, counter, now)
     if said.verdict != "taken":
         raise CounterUsed(said.last + 1)
 
 
-async def _beyond(desk: Desk, key: SealingKey, counter: int, now: datetime) -> _Said:
+async def _beyond(desk: "Desk", key: SealingKey, counter: int, now: datetime) -> Said:
     """A counter that Redis has no leave for: raise the ceiling first, unless somebody has raised it already."""
     raised = await _raise(desk.database, key, counter, now)
-    said = await _take(desk, key, counter, raised or 0)
+    said = await desk.device_counters.take(key, counter, raised or 0)
     if said.verdict != "beyond":
         return said
     # Someone has the counters up to the ceiling, or had them. A device that has lost its count goes on from the time,
     # which is beyond what it can have counted to before.
     ceiling = await _ceiling(desk.database, key, now)
     raise CounterUsed(min(max(ceiling, int(now.timestamp() * 1000)), MOST_COUNTER) + 1)
-
-
-async def _take(desk: Desk, key: SealingKey, counter: int, granted: int) -> _Said:
-    name = f"device:counter:v1:{key.device_id}:{key.key_number}"
-    try:
-        verdict, last = await valkey.line_of(desk.redis).run(
-            2 * valkey.PATIENCE, _TAKE, [name], [counter, granted, KEEP_SECONDS])
-    except (RedisError, OSError, TimeoutError) as error:
-        raise TryLater("Counters cannot be told apart right now.") from error
-    return _Said(verdict.decode(), int(last))
 
 
 async def _raise(database: Database, key: SealingKey, counter: int, now: datetime) -> int | None:

@@ -35,7 +35,7 @@ class Lane:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every answer is ours, also where the application was not asked yet or broke."""
         try:
-            if request.raw_path == POLL:
+            if request.raw_path.startswith(POLL):
                 return await self._polls.answer(request)
             found = self._found(request)
             return found if found is not None else await self._serve(request)

@@ -68,10 +68,16 @@ def _counter_of(request: web.Request) -> int | None:
     """The counter of a request that asks for an envelope; None for one that does not."""
     if not any(name in request.query for name in _NAMES):
         return None
-    asked = _QUERY.fullmatch(request.raw_path.partition("?")[2])
-    if asked is None or int(asked[1]) > envelope.MOST_COUNTER:
+    counter = counter_in(request.raw_path.partition("?")[2])
+    if counter is None:
         raise web.HTTPBadRequest
-    return int(asked[1])
+    return counter
+
+
+def counter_in(query: str) -> int | None:
+    """The counter in a query that asks for an envelope as it has to; None in any other."""
+    asked = _QUERY.fullmatch(query)
+    return int(asked[1]) if asked is not None and int(asked[1]) <= envelope.MOST_COUNTER else None
 
 
 def _opened(request: web.Request, sealing: Sealing, body: bytes) -> bytes:
