@@ -85,7 +85,7 @@ class DeskSide:
         return self.passwords.get(ref, PASSWORD)
 
 
-async def eventually(is_so: Callable[[], bool], seconds: float = 15.0) -> None:
+async def eventually(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not is_so():

@@ -1,7 +1,6 @@
 """From the gateway to a broker and back: the true worker, the library's stand-in, here and through a terminal host."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -89,13 +88,11 @@ async def test_a_call_that_holds_its_process_is_ended_and_holds_up_nobody(gatewa
                                                                           stage: Stage) -> None:
     await asyncio.gather(gateway.account(MINE), gateway.account(THEIRS))
     stage.broker.faults.add(LOGIN, "hang", seconds=100.0)
-    hanging, worst = asyncio.create_task(failure(gateway.positions(MINE))), 0.0
+    hanging, answers = asyncio.create_task(failure(gateway.positions(MINE))), 0
     while not hanging.done():
-        began = time.perf_counter()
         await gateway.tick(THEIRS, "EURUSD")
-        worst = max(worst, time.perf_counter() - began)
-        await asyncio.sleep(0.02)
-    assert (await hanging).code == "terminal_hangs" and worst < 0.75, worst
+        answers += 1
+    assert (await hanging).code == "terminal_hangs" and answers > 3, "whoever stood behind it would have waited"
     assert (await recovered(gateway)).login == LOGIN
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import ssl
-import time
 from contextlib import suppress
 
 import pytest
@@ -35,7 +34,7 @@ async def test_a_terminal_at_a_host_is_used_as_one_here(side: DeskSide, beyond: 
     ("wrong_id", "bad_answer")])
 async def test_what_goes_wrong_at_the_host_is_told_apart(side: DeskSide, beyond: HostSide, act: str, code: str) -> None:
     async with beyond.host() as port:
-        gateway = side.gateway(beyond.launcher(port), send_seconds=1.0)
+        gateway = side.gateway(beyond.launcher(port), send_seconds=3.0)
         await gateway.account(REF)
         side.tell("11", send=act)
         error = await failure(gateway.send(REF, ORDER))
@@ -184,16 +183,15 @@ async def test_a_full_host_says_so(side: DeskSide, beyond: HostSide) -> None:
 
 async def test_one_that_hangs_at_a_host_holds_up_nobody_else(side: DeskSide, beyond: HostSide) -> None:
     async with beyond.host() as port:
-        gateway = side.gateway(beyond.launcher(port), call_seconds=1.0)
+        gateway = side.gateway(beyond.launcher(port), call_seconds=4.0)
         await asyncio.gather(gateway.account(REF), gateway.account(OTHER))
         side.tell("11", positions="hang")
-        hanging, worst = asyncio.create_task(failure(gateway.positions(REF))), 0.0
+        hanging, answers = asyncio.create_task(failure(gateway.positions(REF))), 0
         while not hanging.done():
-            began = time.perf_counter()
             await gateway.positions(OTHER)
-            worst = max(worst, time.perf_counter() - began)
+            answers += 1
         # Whoever stood behind the one that hangs would wait as long as it does.
-        assert worst < 0.8 and (await hanging).code == "terminal_hangs"
+        assert answers > 3 and (await hanging).code == "terminal_hangs"
 
 
 async def test_the_host_logs_nothing_of_what_it_carries(side: DeskSide, beyond: HostSide,

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -46,7 +45,7 @@ async def test_a_terminal_is_started_once_and_asked_in_order(side: DeskSide) -> 
     ("hang", "terminal_hangs"), ("die", "terminal_lost"), ("garbage", "bad_answer"), ("not_json", "bad_answer"),
     ("oversized", "bad_answer"), ("half", "terminal_hangs"), ("wrong_id", "bad_answer"), ("nonsense", "bad_answer")])
 async def test_a_worker_that_fails_is_a_typed_error_and_is_replaced(side: DeskSide, act: str, code: str) -> None:
-    gateway = side.gateway(call_seconds=1.0, send_seconds=1.0)
+    gateway = side.gateway(call_seconds=3.0, send_seconds=3.0)
     await gateway.account(REF)
     (former,) = workers_of(side)
     side.tell("11", positions=act, send=act)
@@ -62,7 +61,7 @@ async def test_a_worker_that_fails_is_a_typed_error_and_is_replaced(side: DeskSi
 def test_under_the_loop_the_desk_runs_on(tmp_path: Path) -> None:
     async def scene() -> tuple[str, str, list[int]]:
         side = DeskSide(tmp_path)
-        gateway = side.gateway(call_seconds=0.5)
+        gateway = side.gateway(call_seconds=3.0)
         await gateway.account(REF)
         side.tell("11", positions="hang")
         error = await failure(gateway.positions(REF))
@@ -97,7 +96,7 @@ async def test_every_act_at_the_broker_is_ambiguous_when_the_terminal_hangs(side
 
 
 async def test_an_order_that_was_never_written_is_not_ambiguous(side: DeskSide) -> None:
-    gateway = side.gateway(call_seconds=1.0)
+    gateway = side.gateway(call_seconds=3.0)
     side.tell("11", positions="hang")
     hanging = asyncio.create_task(failure(gateway.positions(REF)))
     await side.until("11", "positions")
@@ -106,47 +105,35 @@ async def test_an_order_that_was_never_written_is_not_ambiguous(side: DeskSide) 
     assert (await hanging).code == "terminal_hangs" and side.done("11", "send") == []
 
 
-async def test_a_worker_that_dies_while_idle_makes_no_order_ambiguous(side: DeskSide) -> None:
+async def test_a_worker_that_dies_while_idle_makes_no_order_ambiguous(side: DeskSide,
+                                                                      caplog: pytest.LogCaptureFixture) -> None:
     gateway = side.gateway()
     await gateway.account(REF)
     (worker,) = workers_of(side)
     os.kill(worker, signal.SIGKILL)
-    await eventually(lambda: not workers_of(side))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: "terminal_lost" in caplog.text)
     assert (await failure(gateway.send(REF, ORDER))).code == "terminal_away"  # its pause of a second
     side.clock.now += 2
     assert (await gateway.send(REF, ORDER)).status is ResultStatus.FILLED
 
 
-async def test_a_worker_that_talks_unasked_is_replaced(side: DeskSide) -> None:
+async def test_a_worker_that_talks_unasked_is_replaced(side: DeskSide, caplog: pytest.LogCaptureFixture) -> None:
     gateway = side.gateway()
     side.tell("11", tick="twice")
     assert (await gateway.tick(REF, "EURUSD")) is not None
-    await eventually(lambda: not workers_of(side))
+    await eventually(lambda: "bad_answer" in caplog.text and not workers_of(side))
     await recovered(side, gateway)
 
 
-async def test_one_that_hangs_holds_up_nobody_else(side: DeskSide, measured: Callable[[str], None]) -> None:
-    gateway = side.gateway(call_seconds=1.5)
+async def test_one_that_hangs_holds_up_nobody_else(side: DeskSide) -> None:
+    gateway = side.gateway(call_seconds=4.0)
     await asyncio.gather(gateway.account(REF), gateway.account(OTHER))
-
-    async def slowest(is_over: Callable[[], bool]) -> float:
-        worst = 0.0
-        while not is_over():
-            began = time.perf_counter()
-            await gateway.positions(OTHER)
-            worst = max(worst, time.perf_counter() - began)
-            await asyncio.sleep(0.005)
-        return worst
-
-    until = time.perf_counter() + 1.0
-    alone = await slowest(lambda: time.perf_counter() > until)
     side.tell("11", positions="hang")
-    hanging = asyncio.create_task(failure(gateway.positions(REF)))
-    beside = await slowest(hanging.done)  # from the question to the kill
-    assert (await hanging).code == "terminal_hangs"
-    measured(f"slowest answer alone {alone * 1000:.1f} ms, beside one that hangs {beside * 1000:.1f} ms")
-    assert beside < max(2 * alone, alone + 0.1, 0.25), (alone, beside)  # the machine has other work too
+    hanging, answers = asyncio.create_task(failure(gateway.positions(REF))), 0
+    while not hanging.done():
+        await gateway.positions(OTHER)
+        answers += 1
+    assert (await hanging).code == "terminal_hangs" and answers > 3, "whoever stood behind it would have waited"
 
 
 async def test_a_full_queue_refuses_at_once(side: DeskSide) -> None:
@@ -239,7 +226,7 @@ async def test_a_worker_that_does_not_come_up(side: DeskSide, acts: dict[str, st
                                            ("nonsense", "bad_answer")])
 async def test_a_terminal_that_does_not_sign_in(side: DeskSide, act: str, code: str) -> None:
     side.tell("11", open=act)
-    gateway = side.gateway(start_seconds=2.0)
+    gateway = side.gateway(start_seconds=5.0)
     assert (await failure(gateway.account(REF))).code == code
     assert workers_of(side) == []
     side.tell("11")

@@ -1,6 +1,5 @@
 """Through the worker's pipes: filling modes, moved prices, parts, netting, and finding what was sent."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -253,16 +252,15 @@ async def test_a_broker_that_takes_its_time(stage: Stage, worker: Pipe) -> None:
     stage.broker.faults.add(LOGIN, "placed_then_fill", 1, seconds=0.5)
     soon = await worker.send(order(1))
     assert (soon.status, soon.volume, soon.price) == ("filled", D("0.1"), D("1.08510"))
-    stage.broker.faults.add(LOGIN, "placed_then_fill", 1, seconds=2.5)
+    stage.broker.faults.add(LOGIN, "placed_then_fill", 1, seconds=8.0)
     with pytest.raises(GatewayError) as unclear:
         await worker.send(order(2))
     with pytest.raises(GatewayError) as on_its_way:
         await worker.find(MAGIC | 2)
     assert unclear.value.ambiguous and (on_its_way.value.code, on_its_way.value.retryable) == ("terminal_busy", True)
     assert await worker.ask("orders") == [], "it does not wait for a price"
-    await asyncio.sleep(1)
-    found = await worker.find(MAGIC | 2)
-    assert found is not None and found.volume == D("0.1") and executed(stage, 2) == [D("0.1")]
+    found = await in_the_end(worker, MAGIC | 2)
+    assert found.volume == D("0.1") and executed(stage, 2) == [D("0.1")]
 
 
 async def in_the_end(worker: Pipe, magic: int) -> TradeResult:
