@@ -138,15 +138,14 @@ async def test_one_that_hangs_holds_up_nobody_else(side: DeskSide) -> None:
 
 async def test_a_full_queue_refuses_at_once(side: DeskSide) -> None:
     gateway = side.gateway(queue=3)
-    side.tell("11", account={"sleep": 1.5})
+    side.tell("11", account={"sleep": 3.0})
     first = asyncio.create_task(gateway.account(REF))
     await side.until("11", "account")
     waiting = [asyncio.create_task(gateway.positions(REF)) for _ in range(3)]
     await asyncio.sleep(0)
-    began = time.perf_counter()
     error = await failure(gateway.positions(REF))
     assert (error.code, error.retryable, error.ambiguous) == ("terminal_busy", True, False)
-    assert time.perf_counter() - began < 0.5
+    assert not any(call.done() for call in (first, *waiting)), "it did not wait for anybody"
     await asyncio.gather(first, *waiting)
     assert side.done("11", "positions") == ["positions"] * 3
 
@@ -238,7 +237,7 @@ async def test_at_the_end_everything_is_ended_within_its_bound(side: DeskSide) -
     refs = [AccountRef(str(login), "Broker-Live") for login in (11, 22, 33)]
     side.tell("22", send="hang")
     side.tell("33", send={"sleep": 0.4})
-    gateway = side.gateway(farewell_seconds=1.0)
+    gateway = side.gateway(farewell_seconds=4.0)
     await asyncio.gather(*(gateway.account(ref) for ref in refs))
     hanging = asyncio.create_task(failure(gateway.send(refs[1], ORDER)))
     ending = asyncio.create_task(gateway.send(refs[2], ORDER))
@@ -247,7 +246,7 @@ async def test_at_the_end_everything_is_ended_within_its_bound(side: DeskSide) -
     await side.until("33", "send")
     began = time.perf_counter()
     await gateway.close_all()
-    assert time.perf_counter() - began < 6.0 and workers_of(side) == []
+    assert time.perf_counter() - began < 20.0 and workers_of(side) == []
     error = await hanging
     assert (error.code, error.ambiguous) == ("terminal_lost", True)
     assert (await ending).ticket == 7 and (await queued).ambiguous is False

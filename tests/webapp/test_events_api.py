@@ -304,7 +304,7 @@ async def test_a_process_that_stops_ends_its_streams_at_once(door: Door, ada: tu
         began = time.monotonic()
         door.desk.supervisor.stopping.set()
         assert await ear.next() is None
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10, "sooner than a sign of life would have been sent"
         status, _, _ = await door.call("GET", EVENTS, token=ada[1])
         assert status == 503
 
