@@ -9,6 +9,7 @@ import pytest
 import stripe
 
 from sandbox.errors import RefusedToStart
+from tests import running
 from tests.sandbox_stripe.conftest import Open, Stage, client_at
 
 
@@ -159,9 +160,13 @@ async def test_a_fault_can_be_aimed_at_one_call(stage: Stage) -> None:
 
 
 async def test_a_slow_call_holds_up_nobody(stage: Stage) -> None:
-    await stage.fault("slow", seconds=0.5)
+    await stage.fault("slow", seconds=3)
     slow = asyncio.create_task(stage.client.v1.customers.create_async({"name": "slow"}))
-    await asyncio.sleep(0.05)
+
+    async def is_struck() -> bool:
+        return not (await stage.get("/state"))["faults"]
+
+    await running.until("it is slow", is_struck)
     await stage.client.v1.customers.create_async({"name": "quick"})
     assert not slow.done()
     await slow

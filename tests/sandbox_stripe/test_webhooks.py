@@ -1,11 +1,11 @@
 """Events on their way to the shop, and those the shop asks for."""
 
-import asyncio
 import json
 
 import pytest
 import stripe
 
+from tests import running
 from tests.sandbox_stripe.conftest import Open, Stage, until
 
 
@@ -106,8 +106,11 @@ async def test_nothing_is_lost_while_the_shop_is_away(open_stage: Open) -> None:
     await _customer(stage)
     await stage.fault("delay", on="customer.created", seconds=60)
     await _customer(stage, "Boris")
-    await until("both tried", lambda: True)
-    await asyncio.sleep(0.1)
+
+    async def are_tried() -> bool:
+        return not (await stage.get("/state"))["faults"]
+
+    await running.until("both were tried", are_tried)
     await stage.sandbox.stop()
     stage.shop.answers = []
     again = await open_stage()

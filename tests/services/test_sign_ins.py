@@ -12,6 +12,7 @@ from services.errors import AccountNotVerified, TryLater
 from services.linking import LinkRequest
 from terminal.paper.quotes import QuoteFeed
 from terminal.protocol import AccountRef
+from tests.running import until
 from tests.services import stage
 from tests.services.password_line import SERVER, PasswordLine
 
@@ -68,7 +69,11 @@ async def test_one_user_holds_one_terminal(desk: Desk, line: PasswordLine, now: 
     eve, owner = [await stage.join(desk, now) for _ in range(2)]
     line.held = asyncio.Event()
     held = [asyncio.create_task(attempt(desk, eve, "master-1", now)) for _ in range(4)]
-    await asyncio.sleep(0.1)
+
+    async def is_asked() -> bool:
+        return line.calls["verify"] > 0
+
+    await until("one is signing in", is_asked)
     assert line.calls["verify"] == 1
     assert await attempt(desk, owner, "guess", now) == "wrong_password", "others are served meanwhile"
     ended = await asyncio.gather(*held[1:], return_exceptions=True)

@@ -165,7 +165,7 @@ async def test_a_target_that_was_taken_days_ago_is_taken(stage: Stage) -> None:
 
 
 async def test_a_target_that_left_no_trace_may_be_tried_again_much_later(stage: Stage) -> None:
-    program = "import sys; from terminal.mt5 import trading, worker; trading.UNCLEAR_SECONDS = 1.5; "
+    program = "import sys; from terminal.mt5 import trading, worker; trading.UNCLEAR_SECONDS = 5.0; "
     worker = await stage.worker(program=("-c", program + "sys.exit(worker.main())"))
     ticket = await ticket_of(worker)
     stage.broker.faults.add(LOGIN, "lost_order")
@@ -174,7 +174,7 @@ async def test_a_target_that_left_no_trace_may_be_tried_again_much_later(stage: 
         with pytest.raises(GatewayError) as unclear:
             await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
         assert unclear.value.ambiguous and sends(stage) == before + 1
-    await asyncio.sleep(1.6)
+    await asyncio.sleep(5.1)
     taken = await worker.act("take_target", ticket=ticket, volume="0.03", magic=TARGET)
     assert (taken.status, taken.volume) == ("filled", D("0.03")) and sends(stage) == before + 2
 

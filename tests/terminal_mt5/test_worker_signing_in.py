@@ -11,6 +11,7 @@ import pytest
 
 from terminal.mt5 import frames, wire
 from terminal.protocol import AccountSnapshot, GatewayError
+from tests.running import until
 from tests.terminal_mt5.stage import INVESTOR, LOGIN, PASSWORD, SERVER, Pipe, Stage, order, staged
 
 
@@ -138,7 +139,7 @@ async def test_what_makes_no_sense_is_refused_and_nothing_breaks(pipe: Pipe, sta
 
 async def test_a_terminal_off_line_is_away_and_comes_back(pipe: Pipe, stage: Stage) -> None:
     await opened(pipe, stage)
-    stage.broker.faults.add(LOGIN, "disconnect", 1, seconds=0.4, call="terminal_info")
+    stage.broker.faults.add(LOGIN, "disconnect", 1, seconds=4.0, call="terminal_info")
     for op, args in (("account", {}), ("positions", {}), ("orders", {}), ("find", {"magic": 1 << 48})):
         with pytest.raises(GatewayError) as caught:
             await pipe.ask(op, **args)
@@ -147,7 +148,11 @@ async def test_a_terminal_off_line_is_away_and_comes_back(pipe: Pipe, stage: Sta
     with pytest.raises(GatewayError) as caught:
         await pipe.send(order())
     assert (caught.value.code, caught.value.ambiguous) == ("terminal_away", False)
-    await asyncio.sleep(0.5)
+
+    async def is_back() -> bool:
+        return bool((await pipe.ask("ping"))["connected"])
+
+    await until("it is on line again", is_back)
     assert (await opened_again(pipe)).login == LOGIN
 
 
