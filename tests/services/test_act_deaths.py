@@ -126,7 +126,7 @@ async def test_killed_round_any_transaction_it_comes_to_one_end(trader: Trader, 
             points = Points(patch, number, moment)
             work = trader.close("0.01") if asked == "part" else trader.modify(stop_loss=stop)
             task = asyncio.create_task(work)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not task.done() and not points.has_struck:
                     await asyncio.sleep(0.01)
             task.cancel()

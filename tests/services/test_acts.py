@@ -271,11 +271,11 @@ async def test_a_door_does_not_wait_for_a_terminal_that_hangs(trader: Trader,
         await hangs.wait()
 
     trader.line.first["close"] = hang
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         act = await trader.close("0.04")
     assert act.status == "sent" and await trader.loop(LEASE - timedelta(seconds=1)) == 0
     hangs.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await trader.act()).status != "done":
             await asyncio.sleep(0.02)
     assert [word["status"] for word in await trader.told()] == ["done"], "the chat tells whom the door could not"

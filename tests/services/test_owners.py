@@ -49,7 +49,7 @@ async def test_a_switch_is_seen_at_once_here_and_by_its_mark_elsewhere(desk: Des
         await linking.make_primary(session, user_id, account_id, now)
     assert desk.owners.remembered(user_id) is None
     assert (await desk.owners.find(user_id, None)).id == account_id
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await holds(elsewhere.remembered(user_id), redis):
             await asyncio.sleep(0.01)
     assert (await elsewhere.find(user_id, None)).id == account_id
@@ -63,7 +63,7 @@ async def test_who_remembers_positions_hears_of_a_switch(desk: Desk, user_id: in
         await channel.subscribe(recent.CHANNEL)
         async with desk.database.writing() as session:
             await linking.make_primary(session, user_id, account_id, now)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (said := await channel.get_message(timeout=1)) is None:
                 pass
     assert said["data"] == recent.ALL
