@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
+from sqlalchemy import update
+
+from models.order import Order, OrderStatus
 from sandbox.signing import headers as signed_headers
 from tests.webapp.devices_stage import push, report
 from tests.webapp.trading_stage import SOUND, Floor
@@ -94,6 +97,8 @@ class Fuzz:
         for number in range(times):
             if number % ORDER_EVERY == 0:
                 await self._order()
+            elif number % ORDER_EVERY == ORDER_EVERY // 2:
+                await self._nothing_to_fetch()
             one = self._changed(self.chance.choice(self.kept)) if number >= len(self.kept) else self.kept[number]
             before = len(self.lines)
             if number % (TRACED if number < TRACED_OFTEN else TRACED_LATER) == 0:
@@ -112,6 +117,13 @@ class Fuzz:
         """There is something to fetch again, whatever has been reported meanwhile."""
         await push(self.floor.door, self.floor.device, **SOUND)
         self.order_id = (await self.floor.approve()).id
+
+    async def _nothing_to_fetch(self) -> None:
+        """Polls go the short way until there is an order again."""
+        desk = self.floor.door.desk
+        async with desk.database.writing() as session:
+            await session.execute(update(Order).values(status=OrderStatus.REJECTED))
+        await desk.waiting_orders.look()
 
     async def _ask(self, one: Input) -> int:
         """The status of its answer, over a connection that is kept as long as the desk keeps it."""
