@@ -51,9 +51,8 @@ class Turn:
 
     def take(self, connection: int, taken: int) -> Ask | None:
         """The next request of this connection, which has taken so many."""
-        asks, number = self.target.asks, self.next
-        if self.target.once:
-            number = connection + taken * self.connections
+        asks = self.target.asks
+        number = connection + taken * self.connections if self.target.once else self.next
         if time.perf_counter() >= self.until or (self.target.once and number >= len(asks)):
             return None
         self.next += 1
