@@ -19,7 +19,7 @@ from models.database import Database
 from models.order import EquityPeak
 from models.position import EquityPoint
 
-HUNDREDTH = Decimal("0.01")
+HUNDREDTH, MILLIONTH = Decimal("0.01"), Decimal("0.000001")
 # What a device reports may be absurd: a share of next to nothing has more digits than the usual 28.
 _WIDE = Context(prec=80, rounding=ROUND_HALF_UP)
 _KEPT = Context(prec=28)
@@ -137,7 +137,9 @@ def percent(part: Decimal, whole: Decimal) -> Decimal:
     """``part`` of ``whole`` in percent, two digits; 0 of nothing."""
     if whole == 0:
         return Decimal("0.00")
-    return _WIDE.quantize(_WIDE.multiply(_WIDE.divide(part, whole), Decimal(100)), HUNDREDTH)
+    # A peak is kept to so many digits: what is half of a hundredth but for the last of them is rounded as half of one.
+    exact = _WIDE.multiply(_WIDE.divide(part, whole), Decimal(100))
+    return _WIDE.quantize(_WIDE.quantize(exact, MILLIONTH), HUNDREDTH)
 
 
 def _past() -> Any:

@@ -299,3 +299,9 @@ async def test_peaks_of_two_processes_are_joined(desk: Desk, account: Account, l
     async with desk.database.reading() as session:
         peak = await session.get_one(EquityPeak, account.id)
     assert (peak.peak, peak.max_drawdown_percent) in {(D("20000"), D("50.00")), (D("12000"), D("8.33"))}
+
+
+def test_a_half_stays_a_half_whatever_a_peak_has_been_through() -> None:
+    """Peaks are kept to 28 digits, and a flow divides: what is lost behind the last of them is not shown."""
+    peak = Decimal("10000") * Decimal("14850.5") / Decimal("9850.5")
+    assert equity.fall(Decimal("10000"), Decimal("9850.5")) == equity.fall(peak, Decimal("14850.5")) == Decimal("1.50")
